@@ -1,0 +1,37 @@
+# What a person types. Each target is a line or two that could be typed by hand.
+
+GO ?= go
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+RUN = testdata/complete_journey/churn.yaml
+
+.PHONY: build run test lint bench fuzz clean
+
+build:            ## bin/churn
+	$(GO) build -trimpath -o bin/churn ./cmd/churn
+
+run: build        ## import the bundled real data, train, promote, serve
+	mkdir -p run
+	bin/churn import --config $(RUN)
+	bin/churn train --config $(RUN) --promote --report run/report
+	bin/churn serve --config $(RUN) --quiet
+
+test:             ## every test
+	$(GO) test ./...
+
+lint:             ## gofmt, vet, staticcheck
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not gofmt'ed:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+bench:            ## Go benchmarks, six times each, for benchstat
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./...
+
+fuzz:             ## every fuzz target for half a minute
+	@set -e; for target in $$(grep -rl --include='*_test.go' '^func Fuzz' .); do \
+	  for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$target); do \
+	    echo "$$name in $$(dirname $$target)"; \
+	    $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $${FUZZTIME:-30s} ./$$(dirname $$target); \
+	  done; done
+
+clean:            ## what build and run made
+	rm -rf bin run

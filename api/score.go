@@ -1,0 +1,200 @@
+package api
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"churn/event"
+	"churn/features"
+	"churn/model"
+)
+
+// Score is the answer for one customer. What is not known is null.
+type Score struct {
+	CustomerID       string         `json:"customer_id"`
+	ChurnProbability float64        `json:"churn_probability"`
+	Percentile       *float64       `json:"percentile"` // of the reference population with a lower probability
+	RiskBand         string         `json:"risk_band"`
+	HorizonDays      *float64       `json:"horizon_days"`
+	Definition       string         `json:"definition"`
+	AsOf             *event.Time    `json:"as_of"` // null when scored by features
+	Model            modelRef       `json:"model"`
+	Freshness        freshness      `json:"freshness"`
+	ResidualValue    *float64       `json:"residual_value"` // money still expected
+	ValueAtRisk      *float64       `json:"value_at_risk"`  // probability times residual value
+	Reasons          []model.Reason `json:"reasons"`
+	Margin           float64        `json:"margin"` // log-odds: base_margin and all contributions
+	BaseMargin       float64        `json:"base_margin"`
+	// Recommendation is there only when asked for.
+	Recommendation *recommendation `json:"recommendation,omitzero"`
+	Warnings       []string        `json:"warnings"`
+}
+
+type modelRef struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+func refOf(sc *model.Scorer) modelRef {
+	return modelRef{sc.Manifest().Name, sc.Manifest().Version}
+}
+
+// freshness is when something last happened in each stream, as far as it was
+// known at the time of the score.
+type freshness struct {
+	Engagement *event.Time `json:"engagement"`
+	Complaints *event.Time `json:"complaints"`
+	Payments   *event.Time `json:"payments"`
+}
+
+// subject is what is to be scored: a history as of an instant, or a row.
+type subject struct {
+	customer string
+	timeline *event.Timeline // nil when scored by features
+	asOf     event.Time
+	row      []float32
+	warnings []string
+}
+
+// scored is a score with what a decision needs besides.
+type scored struct {
+	*Score
+	subject *subject
+	risk    float64 // NaN where there is no basis for one
+	horizon int     // days; 0 if the definition has none
+}
+
+// score scores one subject with one model.
+func (s *Server) score(sc *model.Scorer, sub *subject, reasons int) *scored {
+	if sub.timeline != nil {
+		sub.row = sc.Row(sub.timeline, sub.asOf)
+	}
+	contributions := make([]float64, len(sub.row))
+	v := sc.Score(sub.row, contributions)
+	m := sc.Manifest()
+	out := &scored{subject: sub, risk: v.Probability, horizon: int(math.Ceil(m.Definition.Horizon.Days())),
+		Score: &Score{
+			CustomerID: sub.customer, ChurnProbability: v.Probability, Percentile: finite(v.Percentile), RiskBand: v.Band,
+			Definition: m.Definition.String(), Model: refOf(sc), Reasons: sc.Reasons(sub.row, contributions, reasons),
+			Margin: v.Margin, BaseMargin: v.BaseMargin, Warnings: append([]string{}, sub.warnings...),
+		}}
+	if m.Definition.Horizon > 0 {
+		out.HorizonDays = finite(m.Definition.Horizon.Days())
+	}
+	s.metrics.of(sc).observe(sub.row, v.Probability)
+	out.Warnings = append(out.Warnings, rowWarnings(sc.Engine().Features(), sub.row)...)
+	if sub.timeline == nil {
+		return out
+	}
+	out.AsOf = &sub.asOf
+	h := visible{sub.timeline, sub.asOf}
+	out.Freshness = h.freshness()
+	out.Warnings = append(out.Warnings, h.warnings(&m.Definition)...)
+	if sub.timeline.Customer.ChurnedAt < sub.asOf || out.Freshness == (freshness{}) {
+		out.risk = math.NaN() // a probability of nothing: no decision may rest on it
+	}
+	value := s.policy.Economics.Value(sub.timeline, sub.asOf, out.risk, out.horizon)
+	if value.Known {
+		out.ResidualValue = finite(value.Residual)
+		out.ValueAtRisk = finite(out.risk * value.Residual)
+	}
+	return out
+}
+
+// rowWarnings says what is unusual about a row.
+func rowWarnings(feats []features.Feature, row []float32) []string {
+	var warnings []string
+	missing := 0
+	for i, v := range row {
+		switch {
+		case v != v:
+			missing++
+		case v == -1 && feats[i].Kind == features.Category:
+			warnings = append(warnings, fmt.Sprintf("%s: a category that training did not see", feats[i].Name))
+		}
+	}
+	if 2*missing > len(row) {
+		warnings = append(warnings, fmt.Sprintf("%d of %d features are missing", missing, len(row)))
+	}
+	return warnings
+}
+
+// visible is a history seen at t.
+type visible struct {
+	*event.Timeline
+	t event.Time
+}
+
+func (h visible) freshness() freshness {
+	latest := func(dst **event.Time, at, recorded event.Time) {
+		if event.Visible(at, recorded, h.t) && (*dst == nil || **dst < at) {
+			*dst = &at
+		}
+	}
+	var f freshness
+	for i := range h.Engagements {
+		latest(&f.Engagement, h.Engagements[i].At, h.Engagements[i].Recorded)
+	}
+	for i := range h.Complaints {
+		c := &h.Complaints[i]
+		latest(&f.Complaints, c.At, c.Recorded)
+		latest(&f.Complaints, c.ResolvedAt, c.ResolvedKnown)
+	}
+	for i := range h.Payments {
+		p := &h.Payments[i]
+		latest(&f.Payments, p.At, p.Recorded)
+		latest(&f.Payments, p.PaidAt, p.PaidKnown)
+		latest(&f.Payments, p.FailedAt, p.FailedKnown)
+		latest(&f.Payments, p.RefundedAt, p.RefundedKnown)
+	}
+	return f
+}
+
+// warnings says why the customer is not one of those the model was trained on.
+func (h visible) warnings(d *model.Definition) []string {
+	switch left := h.Customer.ChurnedAt; {
+	case h.freshness() == (freshness{}):
+		return []string{"not eligible: no events before as_of"}
+	case left < h.t:
+		return []string{"not eligible: the customer has left before as_of"}
+	}
+	var warnings []string
+	if d.ActiveWithin > 0 && !h.active(d) {
+		warnings = append(warnings, fmt.Sprintf("not eligible: no activity within %s before as_of", d.ActiveWithin))
+	}
+	if first := h.first(); d.MinTenure > 0 && h.t.Sub(first) < d.MinTenure {
+		warnings = append(warnings, fmt.Sprintf("not eligible: customer for less than %s", d.MinTenure))
+	}
+	return warnings
+}
+
+// active says whether there was activity that qualifies lately enough.
+func (h visible) active(d *model.Definition) bool {
+	from := h.t.Add(-d.ActiveWithin)
+	counts := func(stream string) bool { return len(d.Streams) == 0 || slices.Contains(d.Streams, stream) }
+	return counts("engagement") && slices.ContainsFunc(h.Engagements, func(e event.EngagementEvent) bool {
+		return e.At >= from && event.Visible(e.At, e.Recorded, h.t)
+	}) || counts("payments") && slices.ContainsFunc(h.Payments, func(p event.PaymentCase) bool {
+		at, recorded := p.PaidAt, p.PaidKnown
+		if d.Kind == "payment" { // there, what is due makes a customer
+			at, recorded = p.At, p.Recorded
+		}
+		return at >= from && event.Visible(at, recorded, h.t)
+	})
+}
+
+// first is the sign-up, or without one the first thing that happened.
+func (h visible) first() event.Time {
+	if at := h.Customer.SignedUpAt; at < h.t {
+		return at
+	}
+	first := event.Never
+	if len(h.Engagements) > 0 {
+		first = h.Engagements[0].At
+	}
+	if len(h.Payments) > 0 {
+		first = min(first, h.Payments[0].At)
+	}
+	return min(first, h.t)
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"churn/event"
+)
+
+func (a *app) importCommand() *cobra.Command {
+	var from string
+	cmd := &cobra.Command{
+		Use:   "import [FILE...]",
+		Short: "Import customers, engagement, complaints, payments and contacts",
+		Long: `Import reads the sources of the project file, a directory (--from), or the files
+named, whose names tell their tables (payments.csv, complaints.ndjson.gz).
+Importing twice changes nothing. A row that cannot be read is reported with
+file, line and column and kept in the rejects file; more than max_bad_share of
+them stops the import. What is reported as stored is on disk.`,
+		Example: `  churn import --config churn.yaml
+  churn import --from exports/ --db churn.db`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.importData(cmd.Context(), from, args) },
+	}
+	cmd.Flags().StringVar(&from, "from", "", "directory of input files named after their tables")
+	return cmd
+}
+
+func (a *app) importData(ctx context.Context, from string, files []string) (err error) {
+	c, err := a.config()
+	if err != nil {
+		return err
+	}
+	inputs, err := chooseInputs(c, from, files)
+	if err != nil {
+		return err
+	}
+	now, err := c.now()
+	if err != nil {
+		return err
+	}
+	db, err := a.openStore(ctx, c, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	p := a.progress()
+	defer p.finish()
+	rejects := &lazyFile{path: c.path(c.Import.Rejects)}
+	defer func() { err = errors.Join(err, rejects.Close()) }()
+	reports, err := event.Import(ctx, inputs, db.Sink(), event.ImportOptions{
+		MaxBadShare: c.Import.MaxBadShare,
+		Rejects:     rejects,
+		// Five minutes of clock difference are forgiven.
+		Latest:   now().Add(5 * event.Minute),
+		Progress: func(path string, rows int) { p.show("importing "+path, rows, 0) },
+	})
+	p.finish()
+	if werr := a.printImport(reports); werr != nil {
+		return errors.Join(err, werr)
+	}
+	if rejects.f != nil {
+		fmt.Fprintf(a.stderr, "refused rows are in %s\n", rejects.path)
+	}
+	return err
+}
+
+// chooseInputs takes the files named, else the directory, else the sources.
+func chooseInputs(c *config, from string, files []string) ([]event.Input, error) {
+	switch {
+	case len(files) > 0 && from != "":
+		return nil, usagef("give either files or --from")
+	case len(files) > 0:
+		var inputs []event.Input
+		for _, f := range files {
+			s, err := event.TableOf(f)
+			if err != nil {
+				return nil, usageError{err}
+			}
+			inputs = append(inputs, event.Input{Stream: s, Path: f})
+		}
+		return inputs, nil
+	case from != "":
+		return event.FindInputs(from)
+	case len(c.Sources) == 0:
+		return nil, usagef("nothing to import: name files, give --from, or list sources in the project file")
+	}
+	return c.inputs()
+}
+
+func (a *app) printImport(reports []event.FileReport) error {
+	if a.json {
+		return writeJSON(a.stdout, reports)
+	}
+	rows := [][]string{{"file", "rows", "stored", "duplicate", "conflict", "skipped", "refused"}}
+	for _, r := range reports {
+		n := func(v int) string { return fmt.Sprint(v) }
+		rows = append(rows, []string{r.Path, n(r.Rows), n(r.Stored), n(r.Duplicate), n(r.Conflict), n(r.Skipped), n(r.Rejected + r.Refused)})
+	}
+	if err := table(a.stdout, rows); err != nil {
+		return err
+	}
+	for _, r := range reports {
+		for _, e := range r.Examples {
+			fmt.Fprintln(a.stdout, "refused:", e)
+		}
+		if r.Untimed > 0 {
+			fmt.Fprintf(a.stdout, "%s: %d rows have a status without its time (status_at); such a status is not used\n", r.Path, r.Untimed)
+		}
+	}
+	return nil
+}
+
+// lazyFile is made when the first byte is written, so that no rejects means no
+// file.
+type lazyFile struct {
+	path string
+	f    *os.File
+}
+
+var _ io.WriteCloser = (*lazyFile)(nil)
+
+func (l *lazyFile) Write(b []byte) (int, error) {
+	if l.f == nil {
+		f, err := os.Create(l.path)
+		if err != nil {
+			return 0, err
+		}
+		l.f = f
+	}
+	return l.f.Write(b)
+}
+
+func (l *lazyFile) Close() error {
+	if l.f == nil {
+		return nil
+	}
+	return l.f.Close()
+}

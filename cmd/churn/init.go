@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"churn/event"
+	"churn/features"
+	"churn/model"
+)
+
+func (a *app) initCommand() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "init [DIR]",
+		Short: "Look at a directory of input files and write its churn.yaml",
+		Long: `Init reads the input files of a directory (named after their tables: payments.csv,
+complaints.csv.gz, …), proposes a definition of churn from what it finds, and
+writes churn.yaml with a comment at every key. It changes nothing else.`,
+		Example: `  churn init exports/
+  churn import --config exports/churn.yaml`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.initProject(cmd.Context(), append(args, ".")[0], force)
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "write over a churn.yaml that is there")
+	return cmd
+}
+
+func (a *app) initProject(ctx context.Context, dir string, force bool) error {
+	path := filepath.Join(dir, "churn.yaml")
+	if _, err := os.Stat(path); err == nil && !force {
+		return fmt.Errorf("%s is there already: --force writes over it", path)
+	}
+	inputs, err := event.FindInputs(dir)
+	if err != nil {
+		return err
+	}
+	p := a.progress()
+	defer p.finish()
+	l := newLook()
+	for _, in := range inputs {
+		p.show("reading "+in.Path, 0, 0)
+		if err := l.file(ctx, in); err != nil {
+			return err
+		}
+	}
+	p.finish()
+	pr := l.propose()
+	for _, in := range inputs {
+		rel, err := filepath.Rel(dir, in.Path)
+		if err != nil {
+			return err
+		}
+		if d := filepath.Dir(rel); d != "." { // a directory of parts
+			rel = filepath.Join(d, "*")
+		}
+		pr.sources[in.Stream] = rel
+	}
+	if err := os.WriteFile(path, pr.yaml(), 0o644); err != nil {
+		return err
+	}
+	for _, note := range l.notes {
+		fmt.Fprintln(a.stdout, note)
+	}
+	_, err = fmt.Fprintf(a.stdout, "wrote %s: churn is %s\nnext: churn import --config %s\n", path, pr.churn.String(), path)
+	return err
+}
+
+// look gathers what a proposal needs while reading the files once.
+type look struct {
+	customers, churned int
+	attributes         map[string]map[string]bool // distinct values, up to a limit
+	numbers            map[string]bool            // attributes that are numbers so far
+	columns            map[event.Stream][]string  // headers that do not fit
+	activity           map[string][]event.Time    // by customer
+	last               event.Time
+	rows, bad          int
+	notes              []string
+}
+
+func newLook() *look {
+	return &look{attributes: map[string]map[string]bool{}, numbers: map[string]bool{},
+		columns: map[event.Stream][]string{}, activity: map[string][]event.Time{}}
+}
+
+// file reads one input. A header that does not fit is a note and not an error:
+// the project file is where the mapping goes.
+func (l *look) file(ctx context.Context, in event.Input) error {
+	f, err := event.Open(in.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, err := event.NewReader(f, in.Path, in.Stream, event.Mapping{})
+	if err != nil {
+		l.notes = append(l.notes, fmt.Sprintf("%v: map the columns in churn.yaml", err))
+		l.columns[in.Stream] = event.Columns(in.Stream)
+		return nil
+	}
+	bad := 0
+	for {
+		rec, err := r.Read()
+		var re *event.RowError
+		switch {
+		case err == io.EOF:
+			if bad > 0 {
+				l.notes = append(l.notes, fmt.Sprintf("%s: %d rows cannot be read; import tells which", in.Path, bad))
+			}
+			return ctx.Err()
+		case errors.As(err, &re):
+			bad++
+			continue
+		case err != nil:
+			return err
+		}
+		if rec.Customer != nil {
+			l.customer(rec.Customer)
+		}
+		for _, e := range rec.Events {
+			if e.Type == event.Engagement || e.Type == event.PaymentPaid {
+				l.activity[e.Customer] = append(l.activity[e.Customer], e.At)
+			}
+			if e.Type != event.PaymentDue {
+				l.last = max(l.last, e.At)
+			}
+		}
+	}
+}
+
+// maxLook bounds the distinct values of an attribute that are remembered.
+const maxLook = 1000
+
+func (l *look) customer(c *event.Customer) {
+	l.customers++
+	if c.ChurnedAt != event.Never {
+		l.churned++
+		l.last = max(l.last, c.ChurnedAt)
+	}
+	for name, v := range c.Attributes {
+		values := l.attributes[name]
+		if values == nil {
+			values = map[string]bool{}
+			l.attributes[name] = values
+			l.numbers[name] = true
+		}
+		if len(values) < maxLook {
+			values[v] = true
+		}
+		l.numbers[name] = l.numbers[name] && isNumber(v)
+	}
+}
+
+// propose makes a project of what was seen.
+func (l *look) propose() project {
+	p := project{every: 30 * event.Day, snapshots: 12, sources: map[event.Stream]string{}, columns: l.columns}
+	p.churn = model.Definition{Kind: "contract", Gap: 7 * event.Day, Horizon: 30 * event.Day, Grace: 0}
+	if l.churned == 0 {
+		days, table := l.silence()
+		p.churn = model.Definition{Kind: "inactivity", Horizon: event.Duration(days) * event.Day,
+			ActiveWithin: event.Duration(days) * event.Day, MinTenure: 30 * event.Day}
+		p.note = table
+		p.every = 14 * event.Day
+		p.snapshots = 16
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.attributes)) {
+		values := l.attributes[name]
+		switch {
+		case l.numbers[name]:
+			p.proposed = append(p.proposed, features.Column{Name: name, Type: "number"})
+		case len(values) < maxLook && len(values) > 1:
+			p.proposed = append(p.proposed, features.Column{Name: name, Type: "category"})
+		}
+	}
+	return p
+}
+
+// silences are the lengths of silence that are considered, in days.
+var silences = []int{30, 60, 90, 180, 365}
+
+// silence proposes the shortest length of silence after which fewer than one
+// in ten customers came back, and tells the shares.
+func (l *look) silence() (days int, table string) {
+	var b strings.Builder
+	b.WriteString("Share of silences of N days that ended again within the data:")
+	chosen := 0
+	for _, n := range silences {
+		w := event.Duration(n) * event.Day
+		silent, back := 0, 0
+		for _, times := range l.activity {
+			slices.Sort(times)
+			for i, t := range times {
+				next := event.Never
+				if i+1 < len(times) {
+					next = times[i+1]
+				}
+				// Only silences that could have ended within the data by as much
+				// again are counted.
+				if t.Add(2*w) > l.last || next != event.Never && next.Sub(t) <= w {
+					continue
+				}
+				silent++
+				if next != event.Never {
+					back++
+				}
+			}
+		}
+		if silent < 20 {
+			fmt.Fprintf(&b, " %dd insufficient;", n)
+			continue
+		}
+		fmt.Fprintf(&b, " %dd %.0f%%;", n, 100*float64(back)/float64(silent))
+		if chosen == 0 && back*10 < silent {
+			chosen = n
+		}
+	}
+	if chosen == 0 {
+		b.WriteString(" none is below 10 %: a silence here is a lapse rather than an end.")
+		chosen = 30
+	}
+	return chosen, b.String()
+}

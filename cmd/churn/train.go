@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"churn/event"
+	"churn/model"
+	"churn/model/registry"
+	"churn/training"
+)
+
+// tableFlags name a wide table.
+type tableFlags struct {
+	path, id, label string
+	drop            []string
+}
+
+func (t *tableFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&t.path, "table", "", "wide table (CSV) with one row a customer, instead of the database")
+	f.StringVar(&t.id, "id", "", "column of the customer's id in the wide table (default: the row number)")
+	f.StringVar(&t.label, "label", "", "column and value that mean churn, such as Churn=Yes")
+	f.StringSliceVar(&t.drop, "drop", nil, "columns of the wide table to leave out")
+}
+
+func (t *tableFlags) read() (*training.Table, error) {
+	f, err := event.Open(t.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return training.ReadTable(f, t.path, training.TableOptions{ID: t.id, Label: t.label, Drop: t.drop})
+}
+
+func (a *app) trainCommand() *cobra.Command {
+	var wide tableFlags
+	var name, report, reason string
+	var promote, force bool
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "Build features and fit, test and store a churn model",
+		Long: `Train observes every customer at several snapshots, splits by time with the gap
+purged and by customer, fits the rungs of the ladder (inactivity rule, logistic
+regression, random forest), calibrates them on later data and tests the best on
+still later data of customers it never saw. The model goes to the registry; with
+--promote it also goes into use, if its gate lets it.`,
+		Example: `  churn train --config churn.yaml --promote
+  churn train --table telco.csv --id customerID --label Churn=Yes --model telco`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.train(cmd.Context(), wide, name, report, promote, force, reason)
+		},
+	}
+	wide.register(cmd)
+	f := cmd.Flags()
+	f.StringVar(&name, "model", "", "name of the model, instead of the project file's")
+	f.StringVar(&report, "report", "", "also write report.html and report.json to this directory")
+	f.BoolVar(&promote, "promote", false, "put the model into use")
+	f.BoolVar(&force, "force", false, "promote even if the gate says no; needs --reason")
+	f.StringVar(&reason, "reason", "", "why, for the promotion log")
+	return cmd
+}
+
+// plan takes what the project file says of training.
+func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
+	set, err := c.featureSet()
+	return training.Plan{
+		Name: c.Model, Definition: c.Churn, Features: set, Through: through,
+		Every: c.Training.Every, Snapshots: c.Training.Snapshots, HeldOut: c.Training.HeldOut,
+		Seed: c.Training.Seed, Replicates: c.Training.Replicates, Rungs: c.Training.Rungs, Progress: p.show,
+	}, err
+}
+
+func (a *app) train(ctx context.Context, wide tableFlags, name, dir string, promote, force bool, reason string) error {
+	if force && (reason == "" || !promote) {
+		return usagef("--force needs --promote and --reason")
+	}
+	c, err := a.config()
+	if err != nil {
+		return err
+	}
+	if name != "" {
+		if c.Model = name; !model.NamePattern.MatchString(name) {
+			return usagef("--model %q: use a-z, 0-9, '_', '-', at most 64", name)
+		}
+	}
+	p := a.progress()
+	defer p.finish()
+	var m *model.Model
+	var r *training.Report
+	if wide.path != "" {
+		m, r, err = a.trainTable(ctx, c, wide, p)
+	} else {
+		m, r, err = a.trainHistories(ctx, c, p)
+	}
+	p.finish()
+	if err != nil {
+		return err
+	}
+	reg, err := a.openRegistry(c)
+	if err != nil {
+		return err
+	}
+	path, err := reg.Put(m)
+	if err != nil {
+		return err
+	}
+	if dir != "" {
+		if err := writeReport(dir, m); err != nil {
+			return err
+		}
+	}
+	var promotion *registry.Promotion
+	var refused error
+	if promote {
+		pr, err := reg.Promote(c.Model, registry.Champion, m.Manifest.Version, change(reason, force))
+		switch {
+		case errors.Is(err, registry.ErrGate):
+			refused = err
+		case err != nil:
+			return err
+		default:
+			promotion = &pr
+		}
+	}
+	if a.json {
+		err = writeJSON(a.stdout, map[string]any{"path": path, "version": m.Manifest.Version, "report": r, "promotion": promotion})
+		return errors.Join(err, refused)
+	}
+	fmt.Fprint(a.stdout, r.Head())
+	fmt.Fprintf(a.stdout, "stored     %s\n", path)
+	if promotion != nil {
+		fmt.Fprintf(a.stdout, "promoted   %s %s is the champion\n", promotion.Name, promotion.To)
+	}
+	return refused
+}
+
+func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, p *progress) (*model.Model, *training.Report, error) {
+	if wide.label == "" {
+		return nil, nil, usagef("--table needs --label, such as --label Churn=Yes")
+	}
+	t, err := wide.read()
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := c.plan(event.Never, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan.Features = nil // the table's own columns
+	plan.Definition = model.Definition{Kind: "label", Label: wide.label}
+	return training.TrainTable(ctx, t, plan)
+}
+
+func (a *app) trainHistories(ctx context.Context, c *config, p *progress) (*model.Model, *training.Report, error) {
+	db, err := a.existingStore(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer db.Close()
+	through, err := c.through(ctx, db)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := c.plan(through, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return training.Train(ctx, db, plan)
+}
+
+func writeReport(dir string, m *model.Model) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "report.html"), m.ReportHTML, 0o644),
+		os.WriteFile(filepath.Join(dir, "report.json"), m.ReportJSON, 0o644))
+}
+
+func (a *app) evaluateCommand() *cobra.Command {
+	var wide tableFlags
+	var version string
+	cmd := &cobra.Command{
+		Use:   "evaluate",
+		Short: "Measure a stored model on the latest data",
+		Long: `Evaluate measures a stored model on the latest snapshots whose labels are known,
+on the customers it was never trained on, against the inactivity rule. With
+--table it measures a model of a wide table on all rows of one.`,
+		Example: `  churn evaluate --config churn.yaml
+  churn evaluate --table new.csv --id customerID --label Churn=Yes --version champion`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.evaluate(cmd.Context(), wide, version) },
+	}
+	wide.register(cmd)
+	cmd.Flags().StringVar(&version, "version", registry.Champion, "version or alias of the model")
+	return cmd
+}
+
+func (a *app) evaluate(ctx context.Context, wide tableFlags, version string) error {
+	c, err := a.config()
+	if err != nil {
+		return err
+	}
+	s, err := a.scorer(c, version)
+	if err != nil {
+		return err
+	}
+	p := a.progress()
+	defer p.finish()
+	var r *training.Report
+	if wide.path != "" {
+		t, err := wide.read()
+		if err != nil {
+			return err
+		}
+		plan, err := c.plan(event.Never, p)
+		if err != nil {
+			return err
+		}
+		if r, err = training.EvaluateTable(t, s, plan); err != nil {
+			return err
+		}
+	} else {
+		db, err := a.existingStore(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		through, err := c.through(ctx, db)
+		if err != nil {
+			return err
+		}
+		plan, err := c.plan(through, p)
+		if err != nil {
+			return err
+		}
+		if r, err = training.EvaluateHistories(ctx, db, s, plan); err != nil {
+			return err
+		}
+	}
+	p.finish()
+	if a.json {
+		return writeJSON(a.stdout, r)
+	}
+	fmt.Fprint(a.stdout, r.Head())
+	return nil
+}
+
+// scorer loads and compiles a model of the registry.
+func (a *app) scorer(c *config, version string) (*model.Scorer, error) {
+	reg, err := a.openRegistry(c)
+	if err != nil {
+		return nil, err
+	}
+	m, err := reg.Get(c.Model, version)
+	if err != nil {
+		return nil, err
+	}
+	return m.Compile()
+}

@@ -1,0 +1,35 @@
+// Package event says what happened to a customer.
+//
+// Four streams are known: engagement (sign-ins, page views, orders, anything
+// that shows interest), complaints, payments and contacts (outreach that was
+// done). A complaint has two phases, opened and resolved; a payment has two,
+// due and paid, and may fail or be refunded on the way. Each phase is an
+// [Event] of its own, because each became known at its own time.
+//
+// The steps from a file to a history are
+//
+//  1. [Open] a CSV or NDJSON file, plain or gzipped;
+//  2. [NewReader] maps foreign columns ([Mapping]) and yields a [Record] a row,
+//     or a [*RowError] that names file, line and column, after which reading
+//     goes on;
+//  3. [Import] carries records in batches to a [Sink], counts what was refused
+//     and why, and keeps refused rows in a rejects file;
+//  4. [NewTimeline] pairs the phases of one customer's events again, in order.
+//
+// # The interval rule
+//
+// A window of length w at instant t holds the events with
+//
+//	t-w <= occurred at < t
+//
+// and a row at t uses an event only if it also was recorded before t
+// ([Visible]). Days are 24-hour buckets counted back from t, not calendar
+// days. Labels look at [t+gap, t+gap+horizon). Every package of this module
+// follows this rule and links here.
+//
+// # What it leaves out
+//
+// The package reads no clock, opens no network connection and knows neither
+// databases nor features. It repairs nothing: a value it does not understand
+// is an error of that row.
+package event

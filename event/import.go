@@ -1,0 +1,362 @@
+package event
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Status is what a sink did with one item.
+type Status uint8
+
+const (
+	Stored    Status = iota // new, and kept
+	Duplicate               // there already, the same
+	Conflict                // there already under this id, with another body; nothing changed
+	Refused                 // of a customer who was erased
+)
+
+var statusNames = [...]string{"stored", "duplicate", "conflict", "refused"}
+
+func (s Status) String() string { return statusNames[s] }
+
+// Sink keeps records. Both methods return one status an item and only once
+// the items are durable: acknowledged means on disk. They do not keep the
+// slice. A customer may come in several rows, of several files: what a row
+// leaves unknown stays as it is.
+type Sink interface {
+	Append(ctx context.Context, events []Event) ([]Status, error)
+	PutCustomers(ctx context.Context, customers []Customer) ([]Status, error)
+}
+
+// Input is one file and how to read it.
+type Input struct {
+	Stream  Stream
+	Path    string
+	Mapping Mapping
+}
+
+// ImportOptions tunes Import. The zero value is ready to use.
+type ImportOptions struct {
+	// Batch is the number of events or customers in one transaction; default
+	// 2000.
+	Batch int
+	// MaxBadShare stops the import when more than this share of a file's rows,
+	// those skipped left out, is refused; default 0.05. It is checked from 1000
+	// rows on and at the end.
+	MaxBadShare float64
+	// Rejects receives refused rows as CSV: file, line, column, reason, and
+	// the cells; nil keeps none.
+	Rejects io.Writer
+	// Latest refuses events that happened after it, as future events; Never
+	// accepts all.
+	Latest Time
+	// Progress is called after every durable batch with the rows of the
+	// current file that are done.
+	Progress func(path string, rows int)
+}
+
+// FileReport counts what became of the rows of one file. Rows is their number
+// without the header (of a row that a stray quote has made of many, the
+// lines); Stored and so on count events (a row with two phases gives two) or
+// customers.
+type FileReport struct {
+	Path      string `json:"path"`
+	Table     string `json:"table"`
+	Rows      int    `json:"rows"`
+	Skipped   int    `json:"skipped"`
+	Rejected  int    `json:"rejected"`
+	Stored    int    `json:"stored"`
+	Duplicate int    `json:"duplicate"`
+	Conflict  int    `json:"conflict"`
+	Refused   int    `json:"refused"`
+	// Untimed counts rows with a status but not its time; see Record.
+	Untimed int `json:"untimed_status"`
+	// BeforeSignUp and UnknownCustomer count rows whose customer signed up only
+	// after them, or is none of those imported before them in the same run. The
+	// rows are kept; many of them say that a mapping or the data is wrong.
+	BeforeSignUp    int            `json:"before_sign_up"`
+	UnknownCustomer int            `json:"unknown_customer"`
+	Reasons         map[string]int `json:"reasons,omitempty"`
+	Examples        []string       `json:"examples,omitempty"` // first refusal of each reason
+}
+
+// ErrTooManyBadRows stops an import. What was stored stays; importing again
+// after mending the file or the mapping stores the rest.
+var ErrTooManyBadRows = errors.New("too many bad rows")
+
+// Import carries the rows of the inputs to the sink in order. The report holds
+// what was done also when an error is returned.
+func Import(ctx context.Context, inputs []Input, sink Sink, o ImportOptions) ([]FileReport, error) {
+	if o.Batch <= 0 {
+		o.Batch = 2000
+	}
+	if o.MaxBadShare <= 0 {
+		o.MaxBadShare = 0.05
+	}
+	if o.Latest == 0 {
+		o.Latest = Never
+	}
+	im := importer{sink: sink, o: o, signedUp: map[string]Time{}}
+	if o.Rejects != nil {
+		im.rejects = csv.NewWriter(o.Rejects)
+	}
+	var reports []FileReport
+	for _, in := range inputs {
+		r, err := im.file(ctx, in)
+		reports = append(reports, r)
+		if im.rejects != nil {
+			im.rejects.Flush()
+			err = errors.Join(err, im.rejects.Error())
+		}
+		if err != nil {
+			return reports, err
+		}
+	}
+	return reports, nil
+}
+
+// importer carries one file at a time.
+type importer struct {
+	sink      Sink
+	o         ImportOptions
+	rejects   *csv.Writer
+	report    FileReport
+	events    []Event
+	customers []Customer
+	lines     []int           // of the file, of each event
+	signedUp  map[string]Time // of the customers of this run, by id
+}
+
+func (im *importer) file(ctx context.Context, in Input) (FileReport, error) {
+	im.report = FileReport{Path: in.Path, Table: in.Stream.String(), Reasons: map[string]int{}}
+	im.clear()
+	f, err := Open(in.Path)
+	if err != nil {
+		return im.report, err
+	}
+	defer f.Close()
+	rd, err := NewReader(f, in.Path, in.Stream, in.Mapping)
+	if err != nil {
+		return im.report, err
+	}
+	for {
+		rec, err := rd.Read()
+		im.report.Rows += rd.Skipped() - im.report.Skipped
+		im.report.Skipped = rd.Skipped()
+		var bad *RowError
+		switch {
+		case errors.As(err, &bad):
+		case err == io.EOF:
+			if err := im.flush(ctx); err != nil {
+				return im.report, err
+			}
+			return im.report, im.tooMany(1)
+		case err != nil:
+			return im.report, errors.Join(im.flush(ctx), err)
+		default:
+			bad = im.future(rd, rec)
+		}
+		im.report.Rows++
+		if bad != nil {
+			im.reject(bad)
+			if err := im.tooMany(1000); err != nil {
+				return im.report, errors.Join(im.flush(ctx), err)
+			}
+			continue
+		}
+		im.add(rec)
+		if len(im.events)+len(im.customers) >= im.o.Batch {
+			if err := im.flush(ctx); err != nil {
+				return im.report, err
+			}
+		}
+	}
+}
+
+// future refuses a record in which something happened after the latest time.
+// A due date may lie ahead.
+func (im *importer) future(rd *Reader, rec Record) *RowError {
+	for _, e := range rec.Events {
+		if e.Type != PaymentDue && e.At > im.o.Latest {
+			return rd.refuse(&FieldError{fieldTable[e.Type].at, "lies in the future: check the time zone and unit"})
+		}
+	}
+	return nil
+}
+
+func (im *importer) add(rec Record) {
+	if rec.Untimed {
+		im.report.Untimed++
+	}
+	if c := rec.Customer; c != nil {
+		im.customers = append(im.customers, *c)
+		if at, ok := im.signedUp[c.ID]; !ok || at == Never {
+			im.signedUp[strings.Clone(c.ID)] = c.SignedUpAt // the id alone, not its row
+		}
+		return
+	}
+	im.events = append(im.events, rec.Events...)
+	for range rec.Events {
+		im.lines = append(im.lines, rec.Line)
+	}
+	first := rec.Events[0]
+	if at, ok := im.signedUp[first.Customer]; !ok && len(im.signedUp) > 0 {
+		im.report.UnknownCustomer++
+	} else if ok && at != Never && first.At < at {
+		im.report.BeforeSignUp++
+	}
+}
+
+func (im *importer) flush(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var all []Status
+	if len(im.customers) > 0 {
+		st, err := im.sink.PutCustomers(ctx, im.customers)
+		if err != nil {
+			return fmt.Errorf("%s: %w", im.report.Path, err)
+		}
+		all = append(all, st...)
+	}
+	if len(im.events) > 0 {
+		st, err := im.sink.Append(ctx, im.events)
+		if err != nil {
+			return fmt.Errorf("%s: %w", im.report.Path, err)
+		}
+		all = append(all, st...)
+		for i, s := range st {
+			if s == Conflict {
+				im.note(&RowError{File: im.report.Path, Line: im.lines[i], Lines: 1, Column: "event_id",
+					Reason: im.events[i].Type.String() + " of this id is there already, with other content"})
+			}
+		}
+	}
+	for _, s := range all {
+		switch s {
+		case Stored:
+			im.report.Stored++
+		case Duplicate:
+			im.report.Duplicate++
+		case Conflict:
+			im.report.Conflict++
+		case Refused:
+			im.report.Refused++
+		}
+	}
+	im.clear()
+	if im.o.Progress != nil {
+		im.o.Progress(im.report.Path, im.report.Rows)
+	}
+	return nil
+}
+
+func (im *importer) clear() {
+	im.events, im.customers, im.lines = im.events[:0], im.customers[:0], im.lines[:0]
+}
+
+// reject counts a row that could not be read.
+func (im *importer) reject(bad *RowError) {
+	im.report.Rejected += bad.Lines
+	im.report.Rows += bad.Lines - 1
+	im.note(bad)
+}
+
+// note keeps what was not stored, and why, for the report and the rejects
+// file.
+func (im *importer) note(bad *RowError) {
+	reason := bad.Reason
+	if bad.Column != "" {
+		reason = bad.Column + ": " + reason
+	}
+	if len(im.report.Reasons) >= 100 && im.report.Reasons[reason] == 0 {
+		reason = "other" // a hundred kinds of error tell enough
+	}
+	if im.report.Reasons[reason] == 0 && len(im.report.Examples) < 20 {
+		im.report.Examples = append(im.report.Examples, bad.Error())
+	}
+	im.report.Reasons[reason] += bad.Lines
+	if im.rejects != nil {
+		im.rejects.Write(append([]string{bad.File, strconv.Itoa(bad.Line), bad.Column, bad.Reason}, bad.Row...))
+	}
+}
+
+func (im *importer) tooMany(from int) error {
+	r := &im.report
+	rows := r.Rows - r.Skipped
+	if rows < from || float64(r.Rejected) <= im.o.MaxBadShare*float64(rows) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w: %d of %d refused (limit %g); first: %s", r.Path, ErrTooManyBadRows,
+		r.Rejected, rows, im.o.MaxBadShare, r.Examples[0])
+}
+
+// FindInputs lists the input files of a directory by their names: a file, or a
+// directory of files, called after a table, such as payments.csv.gz or
+// payments/part-0.csv. Customers come first, each table's files in name order.
+func FindInputs(dir string) ([]Input, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var inputs []Input
+	for _, s := range Streams() {
+		for _, e := range entries {
+			name := e.Name()
+			switch {
+			case e.IsDir() && name == s.String():
+				parts, err := os.ReadDir(filepath.Join(dir, name))
+				if err != nil {
+					return nil, err
+				}
+				for _, p := range parts {
+					if !p.IsDir() && isTable(p.Name()) {
+						inputs = append(inputs, Input{Stream: s, Path: filepath.Join(dir, name, p.Name())})
+					}
+				}
+			case !e.IsDir() && isTable(name) && stem(name) == s.String():
+				inputs = append(inputs, Input{Stream: s, Path: filepath.Join(dir, name)})
+			}
+		}
+	}
+	if len(inputs) == 0 {
+		return nil, fmt.Errorf("%s: no input files; name them after their tables: customers.csv, engagement.csv, complaints.csv, payments.csv, contacts.csv (.ndjson, .gz too)", dir)
+	}
+	return inputs, nil
+}
+
+var tableEndings = []string{".csv", ".csv.gz", ".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz"}
+
+func isTable(name string) bool {
+	return slices.ContainsFunc(tableEndings, func(e string) bool {
+		return len(name) > len(e) && name[len(name)-len(e):] == e
+	})
+}
+
+func stem(name string) string {
+	for i := range name {
+		if name[i] == '.' {
+			return name[:i]
+		}
+	}
+	return name
+}
+
+// TableOf tells the table of a file by its name, as FindInputs does.
+func TableOf(path string) (Stream, error) {
+	name := filepath.Base(path)
+	if isTable(name) {
+		if s, err := ParseStream(stem(name)); err == nil {
+			return s, nil
+		}
+	}
+	return 0, fmt.Errorf("%s: the name does not tell the table: call it customers.csv, engagement.csv, complaints.csv, payments.csv or contacts.csv (.ndjson, .gz too), or list it in the project file", path)
+}

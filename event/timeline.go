@@ -1,0 +1,145 @@
+package event
+
+import (
+	"cmp"
+	"slices"
+)
+
+// EngagementEvent is one act of a customer.
+type EngagementEvent struct {
+	At, Recorded Time
+	Kind         string
+	Value        Amount
+	HasValue     bool
+}
+
+// ComplaintCase is a complaint with both phases. ResolvedAt is Never while it
+// is open; Satisfaction becomes known with the resolution.
+type ComplaintCase struct {
+	ID              string
+	At, Recorded    Time
+	Category        string
+	Channel         string
+	Severity        Amount
+	HasSeverity     bool
+	ResolvedAt      Time
+	ResolvedKnown   Time // when the resolution was recorded
+	Satisfaction    Amount
+	HasSatisfaction bool
+}
+
+// PaymentCase is a payment with all its phases. A purchase that was never
+// due, only paid, has At equal to PaidAt.
+type PaymentCase struct {
+	ID            string
+	At, Recorded  Time // due
+	Amount        Amount
+	Currency      string
+	PaidAt        Time
+	PaidKnown     Time
+	FailedAt      Time
+	FailedKnown   Time
+	RefundedAt    Time
+	RefundedKnown Time
+}
+
+// ContactEvent is one outreach that was done.
+type ContactEvent struct {
+	At, Recorded Time
+	Action       string
+	Channel      string
+	Cost         Amount
+	Arm          string
+	Outcome      string
+}
+
+// Timeline is the whole history of one customer, each stream ordered by time
+// of occurrence, ties by time of recording and id.
+type Timeline struct {
+	Customer    Customer
+	Engagements []EngagementEvent
+	Complaints  []ComplaintCase
+	Payments    []PaymentCase
+	Contacts    []ContactEvent
+	// Orphans counts second phases whose first phase is not there: a
+	// resolution without a complaint. They are not used.
+	Orphans int
+}
+
+// NewTimeline pairs the phases of a customer's events and orders them. It
+// sorts events in place. The result does not depend on the order given.
+func NewTimeline(c Customer, events []Event) *Timeline {
+	slices.SortFunc(events, func(a, b Event) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Recorded, b.Recorded),
+			cmp.Compare(a.ID, b.ID), cmp.Compare(a.Type, b.Type))
+	})
+	tl := &Timeline{Customer: c}
+	complaints := map[string]int{}
+	payments := map[string]int{}
+	// First phases first: a resolution recorded with the same instant as the
+	// opening would otherwise come before it.
+	for i := range events {
+		switch e := &events[i]; e.Type {
+		case Engagement:
+			tl.Engagements = append(tl.Engagements, EngagementEvent{e.At, e.Recorded, e.Kind, e.Value, e.HasValue})
+		case Contact:
+			tl.Contacts = append(tl.Contacts, ContactEvent{e.At, e.Recorded, e.Kind, e.Channel, e.Value, e.Arm, e.Outcome})
+		case ComplaintOpened:
+			complaints[e.ID] = len(tl.Complaints)
+			tl.Complaints = append(tl.Complaints, ComplaintCase{ID: e.ID, At: e.At, Recorded: e.Recorded,
+				Category: e.Kind, Channel: e.Channel, Severity: e.Value, HasSeverity: e.HasValue,
+				ResolvedAt: Never, ResolvedKnown: Never})
+		case PaymentDue:
+			payments[e.ID] = len(tl.Payments)
+			tl.Payments = append(tl.Payments, newPayment(e))
+		}
+	}
+	for i := range events {
+		switch e := &events[i]; e.Type {
+		case ComplaintResolved:
+			k, ok := complaints[e.ID]
+			if !ok {
+				tl.Orphans++
+				continue
+			}
+			c := &tl.Complaints[k]
+			c.ResolvedAt, c.ResolvedKnown = e.At, e.Recorded
+			c.Satisfaction, c.HasSatisfaction = e.Value, e.HasValue
+		case PaymentPaid:
+			k, ok := payments[e.ID]
+			if !ok { // paid on the spot
+				payments[e.ID] = len(tl.Payments)
+				p := newPayment(e)
+				p.PaidAt, p.PaidKnown = e.At, e.Recorded
+				tl.Payments = append(tl.Payments, p)
+				continue
+			}
+			tl.Payments[k].PaidAt, tl.Payments[k].PaidKnown = e.At, e.Recorded
+		}
+	}
+	for i := range events {
+		e := &events[i]
+		if e.Type != PaymentFailed && e.Type != PaymentRefunded {
+			continue
+		}
+		k, ok := payments[e.ID]
+		switch {
+		case !ok:
+			tl.Orphans++
+		case e.Type == PaymentFailed:
+			tl.Payments[k].FailedAt, tl.Payments[k].FailedKnown = e.At, e.Recorded
+		default:
+			tl.Payments[k].RefundedAt, tl.Payments[k].RefundedKnown = e.At, e.Recorded
+		}
+	}
+	slices.SortStableFunc(tl.Payments, func(a, b PaymentCase) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Recorded, b.Recorded), cmp.Compare(a.ID, b.ID))
+	})
+	return tl
+}
+
+func newPayment(e *Event) PaymentCase {
+	return PaymentCase{ID: e.ID, At: e.At, Recorded: e.Recorded, Amount: e.Value, Currency: e.Kind,
+		PaidAt: Never, PaidKnown: Never, FailedAt: Never, FailedKnown: Never,
+		RefundedAt: Never, RefundedKnown: Never}
+}

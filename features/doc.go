@@ -1,0 +1,27 @@
+// Package features turns a customer's events into a row of numbers, as of an
+// instant.
+//
+// A [Set] declares features in YAML: which stream, which aggregate, over which
+// windows. The steps are
+//
+//  1. [Parse] the declaration, or take [Default];
+//  2. [Set.Lock] freezes what was learned from training data only: which kinds
+//     get a feature of their own, and the levels of category attributes;
+//  3. [Set.Compile] turns names into functions once, giving an immutable
+//     [Engine];
+//  4. [Engine.Row] computes the row of a [event.Timeline] at t.
+//
+// The same Engine computes rows for training and for serving; there is no
+// second way. Windows and visibility follow the interval rule of package
+// event: [t-w, t), and only what was recorded before t.
+//
+// A set may instead declare the columns of one wide table ([Set.Columns]); then
+// rows come from [Engine.Values] and there are no windows.
+//
+// Sums, counts and lengths of time are exact integers until the finished row,
+// which is float32; a missing value is NaN. Every aggregate says what it gives
+// for an empty window ([Aggregates]).
+//
+// The package leaves out expressions written by users in a general language,
+// imputation and scaling (the model's business), and learning from labels.
+package features

@@ -1,0 +1,150 @@
+package model
+
+import (
+	"fmt"
+	"regexp"
+
+	"churn/event"
+)
+
+// FormatVersion is the version of the model file that this program writes.
+// Files of every version in its history can be read:
+//
+//	1: the first
+const FormatVersion = 1
+
+// Manifest says what a model is and how it came to be.
+type Manifest struct {
+	Format  int    `json:"format"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	// Kind is the winning rung of the ladder: rule, logistic, forest, ….
+	Kind string `json:"kind"`
+	Seed uint64 `json:"seed"`
+	// Through is the last instant the training data could see, not the time
+	// of the run: the same data and seed give the same bytes.
+	Through    event.Time `json:"through"`
+	Definition Definition `json:"definition"`
+	// Weights blend the parts: margin = Linear·linear + Forest·forest.
+	Weights Weights `json:"weights"`
+	Bands   Bands   `json:"bands"`
+	// FeatureFingerprint and DataFingerprint identify what was learned from.
+	FeatureFingerprint string `json:"feature_fingerprint"`
+	DataFingerprint    string `json:"data_fingerprint"`
+	// Metrics on later data, by name; a metric that could not be measured is
+	// absent.
+	Metrics map[string]float64 `json:"metrics"`
+	// Gate says why the model may be promoted, or why not.
+	Gate Gate `json:"gate"`
+	// SHA256 of every other member of the file, in hex.
+	SHA256 map[string]string `json:"sha256"`
+}
+
+// Weights of the fitted parts in the margin.
+type Weights struct {
+	Linear float64 `json:"linear"`
+	Forest float64 `json:"forest"`
+}
+
+// Bands are the probabilities from which a customer is at medium and at high
+// risk.
+type Bands struct {
+	Medium float64 `json:"medium"`
+	High   float64 `json:"high"`
+}
+
+// Band names the risk of a probability.
+func (b Bands) Band(p float64) string {
+	switch {
+	case p >= b.High:
+		return "high"
+	case p >= b.Medium:
+		return "medium"
+	}
+	return "low"
+}
+
+// Gate is the verdict of the checks before promotion.
+type Gate struct {
+	Passed  bool     `json:"passed"`
+	Reasons []string `json:"reasons"`
+}
+
+// Definition says what counts as churn. It travels in the model, because a
+// probability without it means nothing.
+type Definition struct {
+	// Kind is contract (the customer's churned_at), inactivity (nothing for
+	// InactiveDays), payment (a payment unpaid for more than UnpaidDays), or
+	// label (a column of a wide table).
+	Kind string `json:"kind" yaml:"kind"`
+	// Gap between the instant of scoring and the window of the label, so that
+	// there is time to act.
+	Gap event.Duration `json:"gap" yaml:"gap"`
+	// Horizon is the length of the window of the label. With inactivity it is
+	// the time without a qualifying event.
+	Horizon event.Duration `json:"horizon" yaml:"horizon"`
+	// Grace after an end within which a return undoes it (contract, payment).
+	Grace event.Duration `json:"grace" yaml:"grace"`
+	// ActiveWithin makes a customer eligible: some event this long before t.
+	ActiveWithin event.Duration `json:"active_within" yaml:"active_within"`
+	// MinTenure makes a customer eligible: known for this long.
+	MinTenure event.Duration `json:"min_tenure" yaml:"min_tenure"`
+	// Streams that qualify as activity for inactivity: engagement, payments.
+	Streams []string `json:"streams" yaml:"streams"`
+	// UnpaidFor is how long a payment must stay unpaid (payment).
+	UnpaidFor event.Duration `json:"unpaid_for" yaml:"unpaid_for"`
+	// Label is the column and value of a wide table, as Column=value (label).
+	Label string `json:"label" yaml:"label"`
+}
+
+// Validate checks that the definition can be applied.
+func (d *Definition) Validate() error {
+	if d.Kind == "label" {
+		if d.Label == "" {
+			return fmt.Errorf("definition: label needs a column and value, such as Churn=Yes")
+		}
+		return nil
+	}
+	switch d.Kind {
+	case "contract", "inactivity", "payment":
+	default:
+		return fmt.Errorf("definition: kind %q: use contract, inactivity, payment or label", d.Kind)
+	}
+	if d.Horizon <= 0 {
+		return fmt.Errorf("definition: horizon must be positive, such as 30d")
+	}
+	if d.Gap < 0 || d.Grace < 0 || d.ActiveWithin < 0 || d.MinTenure < 0 || d.UnpaidFor < 0 {
+		return fmt.Errorf("definition: lengths of time cannot be negative")
+	}
+	if d.Kind == "payment" && d.UnpaidFor == 0 {
+		return fmt.Errorf("definition: payment needs unpaid_for, such as 30d")
+	}
+	for _, s := range d.Streams {
+		switch s {
+		case "engagement", "payments":
+		default:
+			return fmt.Errorf("definition: stream %q does not show activity: use engagement, payments", s)
+		}
+	}
+	return nil
+}
+
+// String names the definition in a few words, as scores carry it.
+func (d *Definition) String() string {
+	switch d.Kind {
+	case "inactivity":
+		return fmt.Sprintf("inactivity: no %v for %s after a gap of %s", d.Streams, d.Horizon, d.Gap)
+	case "payment":
+		return fmt.Sprintf("payment: unpaid for %s, due within %s after a gap of %s", d.UnpaidFor, d.Horizon, d.Gap)
+	case "label":
+		return "label: " + d.Label
+	}
+	return fmt.Sprintf("contract: leaves within %s after a gap of %s", d.Horizon, d.Gap)
+}
+
+// NamePattern is what a model may be called: safe as a directory name.
+var NamePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+// VersionPattern is what a version looks like: the day through which the model
+// saw data, and the first digits of the hash of its content.
+var VersionPattern = regexp.MustCompile(`^[0-9]{8}-[0-9a-f]{12}$`)

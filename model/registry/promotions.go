@@ -1,0 +1,230 @@
+package registry
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/go-json-experiment/json"
+
+	"churn/event"
+	"churn/model"
+)
+
+// Change is who does something to an alias, when and why.
+type Change struct {
+	At     event.Time
+	Actor  string
+	Reason string
+	// Force promotes past a gate that said no; it needs a reason.
+	Force bool
+}
+
+// maxReason bounds the length of a reason and of an actor in bytes.
+const maxReason = 4096
+
+func (c *Change) check(alias string) error {
+	if !model.NamePattern.MatchString(alias) || model.VersionPattern.MatchString(alias) {
+		return fmt.Errorf("alias %.80q: use a-z, 0-9, '_', '-', and not the form of a version", alias)
+	}
+	if len(c.Reason) > maxReason || len(c.Actor) > maxReason {
+		return fmt.Errorf("reason and actor can have %d bytes", maxReason)
+	}
+	return nil
+}
+
+// Promote points an alias at a version. The model is loaded and tested first;
+// one that did not pass its gate is refused with ErrGate unless forced.
+func (r *Registry) Promote(name, alias, version string, c Change) (Promotion, error) {
+	if err := c.check(alias); err != nil {
+		return Promotion{}, err
+	}
+	if c.Force && strings.TrimSpace(c.Reason) == "" {
+		return Promotion{}, fmt.Errorf("%w: forcing it needs a reason", ErrGate)
+	}
+	m, err := r.Get(name, version)
+	if err != nil {
+		return Promotion{}, err
+	}
+	if _, err := m.Compile(); err != nil {
+		return Promotion{}, err
+	}
+	gate := m.Manifest.Gate
+	if !gate.Passed && !c.Force {
+		return Promotion{}, fmt.Errorf("%w: %s", ErrGate, strings.Join(gate.Reasons, "; "))
+	}
+	p := Promotion{At: c.At, Actor: c.Actor, Alias: alias, Name: name, To: m.Manifest.Version,
+		Reason: c.Reason, Forced: !gate.Passed, Metrics: m.Manifest.Metrics}
+	if err := r.locked(name, func(root *os.Root) error { return record(root, &p) }); err != nil {
+		return Promotion{}, err
+	}
+	return p, nil
+}
+
+// Rollback points an alias back at the version that was promoted before the
+// current one. Rolling back again goes one further.
+func (r *Registry) Rollback(name, alias string, c Change) (Promotion, error) {
+	if err := c.check(alias); err != nil {
+		return Promotion{}, err
+	}
+	p := Promotion{At: c.At, Actor: c.Actor, Alias: alias, Name: name, Reason: c.Reason, Rollback: true}
+	if p.Reason == "" {
+		p.Reason = "rollback"
+	}
+	err := r.locked(name, func(root *os.Root) error {
+		log, err := readLog(root, name)
+		if err != nil {
+			return err
+		}
+		history := stack(log, alias)
+		if len(history) < 2 {
+			return fmt.Errorf("%w: %s of %s has had %d version(s)", ErrNoPrevious, alias, name, len(history))
+		}
+		p.To = history[len(history)-2]
+		// The file must still be good before anything points at it.
+		m, err := load(root, name, p.To)
+		if err != nil {
+			return err
+		}
+		if _, err := m.Compile(); err != nil {
+			return err
+		}
+		p.Metrics = m.Manifest.Metrics
+		return record(root, &p)
+	})
+	if err != nil {
+		return Promotion{}, err
+	}
+	return p, nil
+}
+
+// stack replays the log: a promotion pushes a version, a rollback pops one. A
+// version promoted twice in a row is there once.
+func stack(log []Promotion, alias string) []string {
+	var s []string
+	for _, p := range log {
+		switch n := len(s); {
+		case p.Alias != alias:
+		case p.Rollback:
+			s = s[:max(n-1, 0)]
+		case n == 0 || s[n-1] != p.To:
+			s = append(s, p.To)
+		}
+	}
+	return s
+}
+
+// Promotions returns the log of a name, oldest first. A last line cut short by
+// a crash is not an entry.
+func (r *Registry) Promotions(name string) ([]Promotion, error) {
+	root, err := os.OpenRoot(r.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return readLog(root, name)
+}
+
+func readLog(root *os.Root, name string) ([]Promotion, error) {
+	path, b, err := readFile(root, name, "promotions.ndjson")
+	if err != nil {
+		return nil, err
+	}
+	var log []Promotion
+	for line := range bytes.Lines(b[:bytes.LastIndexByte(b, '\n')+1]) {
+		var p Promotion
+		if err := json.Unmarshal(line, &p); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, len(log)+1, err)
+		}
+		log = append(log, p)
+	}
+	return log, nil
+}
+
+// readAliases reads aliases.json; a missing file is no aliases.
+func readAliases(root *os.Root, name string) (map[string]string, error) {
+	path, b, err := readFile(root, name, "aliases.json")
+	if err != nil {
+		return nil, err
+	}
+	aliases := map[string]string{}
+	if b == nil {
+		return aliases, nil
+	}
+	if err := json.Unmarshal(b, &aliases); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for alias, version := range aliases {
+		if !model.VersionPattern.MatchString(version) {
+			return nil, fmt.Errorf("%s: %.80q points at %.80q, which is no version", path, alias, version)
+		}
+	}
+	if aliases == nil { // null
+		return nil, fmt.Errorf("%s: not an object", path)
+	}
+	return aliases, nil
+}
+
+// record appends to the log, then points the alias. A crash between the two is
+// mended by the next change; until then the old version stays in use.
+func record(root *os.Root, p *Promotion) error {
+	log, err := readLog(root, p.Name)
+	if err != nil {
+		return err
+	}
+	aliases, err := readAliases(root, p.Name)
+	if err != nil {
+		return err
+	}
+	p.Seq, p.From = len(log)+1, aliases[p.Alias]
+	var b bytes.Buffer
+	for _, e := range append(log, *p) {
+		line, err := json.Marshal(&e, json.Deterministic(true))
+		if err != nil {
+			return err
+		}
+		b.Write(line)
+		b.WriteByte('\n')
+	}
+	if err := writeFile(root, p.Name+"/promotions.ndjson", b.Bytes()); err != nil {
+		return err
+	}
+	aliases[p.Alias] = p.To
+	text, err := json.Marshal(aliases, json.Deterministic(true))
+	if err != nil {
+		return err
+	}
+	return writeFile(root, p.Name+"/aliases.json", append(text, '\n'))
+}
+
+// locked runs f while no other process changes the aliases of the name.
+func (r *Registry) locked(name string, f func(root *os.Root) error) error {
+	if !model.NamePattern.MatchString(name) {
+		return fmt.Errorf("%w: %.80q", ErrNotFound, name)
+	}
+	root, err := os.OpenRoot(r.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	lock, err := root.OpenFile(name+"/.lock", os.O_CREATE|os.O_RDWR, 0o644)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s", ErrNotFound, name)
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Close() // releases the lock
+	err = syscall.EINTR
+	for err == syscall.EINTR { // a signal is no reason to give up
+		err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
+	}
+	if err != nil {
+		return fmt.Errorf("lock: %w", err)
+	}
+	return f(root)
+}

@@ -1,0 +1,289 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"maps"
+	"slices"
+
+	"churn/event"
+)
+
+// Timeline returns the history of one customer. An unknown one is ErrNotFound.
+func (db *DB) Timeline(ctx context.Context, customerID string) (*event.Timeline, error) {
+	c, events, err := db.history(ctx, customerID)
+	if err != nil {
+		return nil, err
+	}
+	return event.NewTimeline(c, events), nil
+}
+
+// history reads a customer and the events in one transaction.
+func (db *DB) history(ctx context.Context, id string) (event.Customer, []event.Event, error) {
+	c := impliedCustomer(id)
+	var events []event.Event
+	err := db.snapshot(ctx, func(t *sql.Tx) error {
+		row, err := scanCustomerRow(t.QueryRowContext(ctx, customerByID, id))
+		known := err == nil
+		if known {
+			c, err = row.customer()
+		}
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		rows, err := t.QueryContext(ctx, eventsOfCustomer, id)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			e, err := scanEvent(rows)
+			if err != nil {
+				return err
+			}
+			events = append(events, e)
+		}
+		if rows.Err() == nil && !known && len(events) == 0 {
+			return ErrNotFound
+		}
+		return rows.Err()
+	})
+	return c, events, db.readError(ctx, "read the history of a customer", err)
+}
+
+// snapshot runs fn in a read transaction: all its queries see one state.
+func (db *DB) snapshot(ctx context.Context, fn func(*sql.Tx) error) error {
+	g, err := db.reading(ctx)
+	if err != nil {
+		return err
+	}
+	t := g.Begin()
+	if t.Error != nil {
+		return t.Error
+	}
+	defer t.Rollback() // reading leaves nothing to commit
+	return fn(t.Statement.ConnPool.(*sql.Tx))
+}
+
+// Timelines calls fn with the history of every customer in the order of their
+// ids, those without a record of their own included. All histories are of one
+// instant, whatever is written meanwhile, and only one is in memory at a
+// time. The first error of fn ends the reading and is returned as it is.
+//
+// As long as it runs, the write-ahead log cannot begin anew and grows.
+func (db *DB) Timelines(ctx context.Context, fn func(*event.Timeline) error) error {
+	return db.histories(ctx, "read histories", func(c event.Customer, events []event.Event) error {
+		return fn(event.NewTimeline(c, events))
+	})
+}
+
+// histories merges customers and events, both in the order of the id. The
+// slice is used again for the next customer.
+func (db *DB) histories(ctx context.Context, doing string, fn func(event.Customer, []event.Event) error) error {
+	var stopped error
+	err := db.snapshot(ctx, func(t *sql.Tx) error {
+		customers, err := openCursor(ctx, t, customersInOrder, scanCustomerRow)
+		if err != nil {
+			return err
+		}
+		defer customers.close()
+		events, err := openCursor(ctx, t, eventsInOrder, scanEvent)
+		if err != nil {
+			return err
+		}
+		defer events.close()
+		var buffer []event.Event
+		for customers.more || events.more {
+			var c event.Customer
+			if customers.more && (!events.more || customers.row.id <= events.row.Customer) {
+				if c, err = customers.row.customer(); err != nil {
+					return err
+				}
+				if err := customers.next(); err != nil {
+					return err
+				}
+			} else {
+				c = impliedCustomer(events.row.Customer)
+			}
+			buffer = buffer[:0]
+			for events.more && events.row.Customer == c.ID {
+				buffer = append(buffer, events.row)
+				if err := events.next(); err != nil {
+					return err
+				}
+			}
+			if stopped = fn(c, buffer); stopped != nil {
+				return stopped
+			}
+		}
+		return nil
+	})
+	if stopped != nil {
+		return stopped
+	}
+	return db.readError(ctx, doing, err)
+}
+
+// cursor is a query with its current row.
+type cursor[T any] struct {
+	rows *sql.Rows
+	scan func(scanner) (T, error)
+	row  T
+	more bool
+}
+
+func openCursor[T any](ctx context.Context, t *sql.Tx, query string, scan func(scanner) (T, error)) (*cursor[T], error) {
+	rows, err := t.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	c := &cursor[T]{rows: rows, scan: scan}
+	if err := c.next(); err != nil {
+		rows.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *cursor[T]) next() (err error) {
+	if c.more = c.rows.Next(); !c.more {
+		return c.rows.Err()
+	}
+	c.row, err = c.scan(c.rows)
+	return err
+}
+
+func (c *cursor[T]) close() { c.rows.Close() }
+
+// Fingerprint returns the SHA-256, in hexadecimal, of all events and customers
+// in the order of their keys. It says whether two databases hold the same
+// data, in whatever order that came in.
+func (db *DB) Fingerprint(ctx context.Context) (string, error) {
+	d := digest{Hash: sha256.New()}
+	d.text("churn data 1")
+	err := db.histories(ctx, "fingerprint the data", func(c event.Customer, events []event.Event) error {
+		d.customer(&c)
+		d.number(int64(len(events)))
+		for i := range events {
+			d.event(&events[i])
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(d.Sum(nil)), nil
+}
+
+// digest hashes fields so that no two records give the same bytes: numbers in
+// eight bytes, texts after their length.
+type digest struct {
+	hash.Hash
+	buffer []byte
+}
+
+func (d *digest) number(n int64) {
+	d.buffer = binary.LittleEndian.AppendUint64(d.buffer[:0], uint64(n))
+	d.Write(d.buffer)
+}
+
+func (d *digest) text(s string) {
+	d.buffer = binary.LittleEndian.AppendUint64(d.buffer[:0], uint64(len(s)))
+	d.buffer = append(d.buffer, s...)
+	d.Write(d.buffer)
+}
+
+func (d *digest) customer(c *event.Customer) {
+	d.text(c.ID)
+	d.number(int64(c.SignedUpAt))
+	d.number(int64(c.ChurnedAt))
+	d.text(c.ChurnReason)
+	d.number(int64(len(c.Attributes)))
+	for _, k := range slices.Sorted(maps.Keys(c.Attributes)) {
+		d.text(k)
+		d.text(c.Attributes[k])
+	}
+	if c.Consent == nil { // unknown is not the same as none
+		d.number(-1)
+		return
+	}
+	d.number(int64(len(c.Consent)))
+	for _, s := range c.Consent {
+		d.text(s)
+	}
+}
+
+func (d *digest) event(e *event.Event) {
+	d.text(e.ID)
+	d.number(int64(e.Type))
+	d.number(int64(e.At))
+	d.number(int64(e.Recorded))
+	for _, s := range [...]string{e.Kind, e.Channel, e.Arm, e.Outcome} {
+		d.text(s)
+	}
+	if !e.HasValue {
+		d.number(0)
+		return
+	}
+	d.number(1)
+	d.number(int64(e.Value))
+}
+
+// TypeSummary counts the events of one type.
+type TypeSummary struct {
+	Type         event.Type
+	Events       int64
+	Customers    int64
+	First, Last  event.Time // occurred at
+	LastRecorded event.Time
+}
+
+// Summary says how much there is.
+type Summary struct {
+	Types     []TypeSummary // in the order of the types, only those present
+	Events    int64
+	Customers int64 // with a record or only with events
+	Churned   int64 // with a time of churn in their record
+}
+
+// Summary reads all events once.
+func (db *DB) Summary(ctx context.Context) (*Summary, error) {
+	s := &Summary{}
+	err := db.snapshot(ctx, func(t *sql.Tx) error {
+		rows, err := t.QueryContext(ctx, `
+SELECT type, SUM(n), COUNT(*), MIN(first), MAX(last), MAX(recorded)
+FROM (SELECT type, COUNT(*) AS n, MIN(occurred_at) AS first, MAX(occurred_at) AS last, MAX(recorded_at) AS recorded
+      FROM events GROUP BY customer_id, type) AS per_customer
+GROUP BY type ORDER BY type`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var ts TypeSummary
+			if err := rows.Scan((*uint8)(&ts.Type), &ts.Events, &ts.Customers,
+				(*int64)(&ts.First), (*int64)(&ts.Last), (*int64)(&ts.LastRecorded)); err != nil {
+				return err
+			}
+			s.Types = append(s.Types, ts)
+			s.Events += ts.Events
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return t.QueryRowContext(ctx, `
+SELECT (SELECT COUNT(*) FROM customers) +
+       (SELECT COUNT(*) FROM (SELECT DISTINCT customer_id FROM events) AS e
+        WHERE NOT EXISTS (SELECT 1 FROM customers AS c WHERE c.customer_id = e.customer_id)),
+       (SELECT COUNT(*) FROM customers WHERE churned_at IS NOT NULL)`).Scan(&s.Customers, &s.Churned)
+	})
+	if err != nil {
+		return nil, db.readError(ctx, "summarise the data", err)
+	}
+	return s, nil
+}

@@ -1,0 +1,200 @@
+package training
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Bootstrap says how to find out how far metrics would move on other
+// customers. Whole customers are drawn, not rows: the snapshots of one
+// customer are alike, and intervals from drawn rows would be too narrow.
+type Bootstrap struct {
+	Replicates int     // drawn samples; default 500
+	Level      float64 // share of them within the interval; default 0.95
+	Seed       uint64
+}
+
+// DefaultBootstrap returns 500 replicates at level 0.95.
+func DefaultBootstrap(seed uint64) Bootstrap {
+	return Bootstrap{Replicates: 500, Level: 0.95, Seed: seed}
+}
+
+// Estimate is a value measured on all rows with its percentile interval. The
+// interval is NaN where more than one replicate in twenty could not be
+// measured, which is where there are a few churners only.
+type Estimate struct {
+	Value Float `json:"value"`
+	Low   Float `json:"low"`
+	High  Float `json:"high"`
+}
+
+// Estimates has an estimate for each of Metrics, or for the difference of two.
+type Estimates struct {
+	AUC              Estimate `json:"auc"`
+	AveragePrecision Estimate `json:"average_precision"`
+	LogLoss          Estimate `json:"log_loss"`
+	Brier            Estimate `json:"brier"`
+	ECE              Estimate `json:"ece"`
+	TopDecileLift    Estimate `json:"top_decile_lift"`
+	BaseRate         Estimate `json:"base_rate,omitzero"` // left out of a difference, where it is 0
+	Customers        int      `json:"customers"`
+	Replicates       int      `json:"replicates"`
+	Level            Float    `json:"level"`
+}
+
+// Intervals returns the metrics of s with intervals. The customers are those
+// of the rows, in the order in which NewSample got them.
+func (b Bootstrap) Intervals(s *Sample, customers []string) (Estimates, error) {
+	return b.run(customers, s)
+}
+
+// Difference returns the metrics of s minus those of other, both on the same
+// rows in the same order, with intervals from the same draws for both: much
+// narrower than the two intervals apart suggest. An interval that excludes 0
+// is a difference that other customers would show too.
+func (b Bootstrap) Difference(s, other *Sample, customers []string) (Estimates, error) {
+	if len(s.row) != len(other.row) || !slices.Equal(s.given, other.given) || !slices.Equal(s.outcomes(), other.outcomes()) {
+		return Estimates{}, fmt.Errorf("bootstrap: the two samples differ in rows, outcomes or weights: score the same rows in the same order with both")
+	}
+	return b.run(customers, s, other)
+}
+
+func (b Bootstrap) run(customers []string, samples ...*Sample) (Estimates, error) {
+	if b.Replicates < 1 || b.Replicates > 1_000_000 {
+		return Estimates{}, fmt.Errorf("bootstrap: %d replicates: give 1 to 1000000", b.Replicates)
+	}
+	if !(b.Level > 0 && b.Level < 1) {
+		return Estimates{}, fmt.Errorf("bootstrap: level %v: give a share between 0 and 1, such as 0.95", b.Level)
+	}
+	if n := len(samples[0].row); len(customers) != n {
+		return Estimates{}, fmt.Errorf("bootstrap: %d customers for %d rows: give the customer of each row", len(customers), n)
+	}
+	owner, count := numberCustomers(customers)
+	return b.estimates(values(samples, nil), b.draw(samples, owner, count), count), nil
+}
+
+// metricCount is the number of metrics that have an interval.
+const metricCount = 7
+
+// values measures the samples under the drawn weights, or as they are where
+// drawn is nil, and returns the first's metrics, minus the second's if any.
+func values(samples []*Sample, drawn [][]float64) [metricCount]float64 {
+	var v [metricCount]float64
+	for k, s := range samples {
+		w := s.weight
+		if drawn != nil {
+			w = drawn[k]
+		}
+		m := s.measure(w)
+		for j, x := range [metricCount]Float{m.AUC, m.AveragePrecision, m.LogLoss, m.Brier, m.ECE, m.TopDecileLift, m.BaseRate} {
+			if k == 0 {
+				v[j] = float64(x)
+			} else {
+				v[j] -= float64(x)
+			}
+		}
+	}
+	return v
+}
+
+// draw returns the values of every replicate. Each has its own generator,
+// seeded here in order, so that it does not matter who works on it.
+func (b Bootstrap) draw(samples []*Sample, owner []int, count int) [][metricCount]float64 {
+	seeds := rand.NewPCG(b.Seed, 0)
+	generators := make([]rand.PCG, b.Replicates)
+	for i := range generators {
+		generators[i].Seed(seeds.Uint64(), seeds.Uint64())
+	}
+	out := make([][metricCount]float64, b.Replicates)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), b.Replicates) {
+		wg.Go(func() {
+			times := make([]float64, count) // how often each customer was drawn
+			drawn := make([][]float64, len(samples))
+			for k, s := range samples {
+				drawn[k] = make([]float64, len(s.row))
+			}
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(out) {
+					return
+				}
+				r := rand.New(&generators[i])
+				clear(times)
+				for range count {
+					times[r.IntN(count)]++
+				}
+				for k, s := range samples {
+					for j, row := range s.row {
+						drawn[k][j] = float64(s.weight[j] * times[owner[row]])
+					}
+				}
+				out[i] = values(samples, drawn)
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func (b Bootstrap) estimates(value [metricCount]float64, draws [][metricCount]float64, customers int) Estimates {
+	e := Estimates{Customers: customers, Replicates: b.Replicates, Level: Float(b.Level)}
+	column := make([]float64, 0, len(draws))
+	for j, to := range [metricCount]*Estimate{&e.AUC, &e.AveragePrecision, &e.LogLoss, &e.Brier, &e.ECE, &e.TopDecileLift, &e.BaseRate} {
+		column = column[:0]
+		for _, d := range draws {
+			if !math.IsNaN(d[j]) {
+				column = append(column, d[j])
+			}
+		}
+		nan := Float(math.NaN())
+		*to = Estimate{Float(value[j]), nan, nan}
+		if 20*(len(draws)-len(column)) <= len(draws) && !math.IsNaN(value[j]) {
+			slices.Sort(column)
+			tail := float64((1 - b.Level) / 2)
+			to.Low, to.High = Float(quantile(column, tail)), Float(quantile(column, 1-tail))
+		}
+	}
+	return e
+}
+
+// quantile interpolates linearly between the order statistics, as numpy's
+// default and R's type 7 do.
+func quantile(sorted []float64, q float64) float64 {
+	at := float64(q * float64(len(sorted)-1))
+	i := min(int(at), len(sorted)-1)
+	if i == len(sorted)-1 {
+		return sorted[i]
+	}
+	return sorted[i] + float64((at-float64(i))*(sorted[i+1]-sorted[i]))
+}
+
+// numberCustomers numbers the customers in order of appearance.
+func numberCustomers(customers []string) (owner []int, count int) {
+	owner = make([]int, len(customers))
+	numbers := make(map[string]int)
+	for i, c := range customers {
+		k, ok := numbers[c]
+		if !ok {
+			k = len(numbers)
+			numbers[c] = k
+		}
+		owner[i] = k
+	}
+	return owner, len(numbers)
+}
+
+// outcomes returns the labels in the order given.
+func (s *Sample) outcomes() []bool {
+	y := make([]bool, len(s.row))
+	for i, r := range s.row {
+		y[r] = s.label[i]
+	}
+	return y
+}

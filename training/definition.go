@@ -1,0 +1,156 @@
+package training
+
+import (
+	"slices"
+
+	"churn/event"
+	"churn/model"
+)
+
+// Verdict is what a definition says of a customer at a snapshot.
+type Verdict uint8
+
+// Only Stayed and Churned become observations; the others are counted.
+const (
+	Stayed Verdict = iota
+	Churned
+	// NotEligible: not a customer at t, not active, or too new.
+	NotEligible
+	// Censored: the window of the label ends after the data does.
+	Censored
+	// InGap: churned between t and the window of the label.
+	InGap
+)
+
+var verdictNames = [...]string{"stayed", "churned", "not eligible", "censored", "churned in the gap"}
+
+func (v Verdict) String() string { return verdictNames[v] }
+
+// span returns how long after t the verdict is known.
+func span(d *model.Definition) event.Duration {
+	s := d.Gap + d.Horizon
+	switch d.Kind {
+	case "contract":
+		s += d.Grace
+	case "payment":
+		s += d.UnpaidFor
+	}
+	return s
+}
+
+// Judge applies the definition at t to a whole history, of which everything
+// before through is known. Labels look at [t+gap, t+gap+horizon).
+func Judge(d *model.Definition, tl *event.Timeline, t, through event.Time) Verdict {
+	if !eligible(d, tl, t) {
+		return NotEligible
+	}
+	if t.Add(span(d)) > through {
+		return Censored
+	}
+	from, to := t.Add(d.Gap), t.Add(d.Gap+d.Horizon)
+	switch d.Kind {
+	case "contract":
+		switch at := tl.Customer.ChurnedAt; {
+		case at >= to:
+			return Stayed
+		case at >= from:
+			return Churned
+		}
+		return InGap
+	case "payment":
+		for i := range tl.Payments {
+			if at := unpaidAt(d, &tl.Payments[i]); at >= t && at < from {
+				return InGap
+			}
+		}
+		for i := range tl.Payments {
+			if p := &tl.Payments[i]; unpaidAt(d, p) != event.Never && p.At >= from && p.At < to {
+				return Churned
+			}
+		}
+		return Stayed
+	}
+	if anyActivity(d, tl, from, to) {
+		return Stayed
+	}
+	return Churned
+}
+
+// eligible tells whether the customer could churn at t.
+func eligible(d *model.Definition, tl *event.Timeline, t event.Time) bool {
+	first := firstSeen(tl)
+	if first >= t || t.Sub(first) < d.MinTenure {
+		return false
+	}
+	if d.Kind != "payment" && tl.Customer.ChurnedAt < t {
+		return false // has left already
+	}
+	if d.Kind == "payment" {
+		due := false
+		for i := range tl.Payments {
+			p := &tl.Payments[i]
+			if at := unpaidAt(d, p); at < t {
+				return false // has churned by this definition already
+			}
+			due = due || p.At < t && (d.ActiveWithin == 0 || p.At >= t.Add(-d.ActiveWithin))
+		}
+		return due
+	}
+	return d.ActiveWithin == 0 || anyActivity(d, tl, t.Add(-d.ActiveWithin), t)
+}
+
+// unpaidAt is when a payment counts as not coming: UnpaidFor after it was due;
+// Never for one that was paid by then.
+func unpaidAt(d *model.Definition, p *event.PaymentCase) event.Time {
+	if at := p.At.Add(d.UnpaidFor); p.PaidAt > at {
+		return at
+	}
+	return event.Never
+}
+
+// firstSeen is the sign-up, or without one the first thing that happened.
+func firstSeen(tl *event.Timeline) event.Time {
+	if tl.Customer.SignedUpAt != event.Never {
+		return tl.Customer.SignedUpAt
+	}
+	first := event.Never
+	if len(tl.Engagements) > 0 {
+		first = min(first, tl.Engagements[0].At)
+	}
+	if len(tl.Payments) > 0 {
+		first = min(first, tl.Payments[0].At)
+	}
+	return first
+}
+
+// anyActivity tells whether something of a qualifying stream happened in
+// [from, to). Without streams named, engagement and payments both qualify.
+func anyActivity(d *model.Definition, tl *event.Timeline, from, to event.Time) bool {
+	qualifies := func(s string) bool { return len(d.Streams) == 0 || slices.Contains(d.Streams, s) }
+	if qualifies("engagement") {
+		i, _ := slices.BinarySearchFunc(tl.Engagements, from, func(e event.EngagementEvent, t event.Time) int {
+			return compare(e.At, t)
+		})
+		if i < len(tl.Engagements) && tl.Engagements[i].At < to {
+			return true
+		}
+	}
+	if qualifies("payments") {
+		for i := range tl.Payments { // a payment shows activity when it is made
+			if at := tl.Payments[i].PaidAt; at >= from && at < to {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func compare(a, b event.Time) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}

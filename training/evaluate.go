@@ -1,0 +1,218 @@
+package training
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"churn/model"
+)
+
+// Evaluation is how one set of scores did on one set of rows.
+type Evaluation struct {
+	Name      string    `json:"name"`
+	Rows      int       `json:"rows"`
+	Churners  int       `json:"churners"`
+	Customers int       `json:"customers"`
+	Estimates Estimates `json:"estimates"`
+	Curves    *Curves   `json:"curves,omitempty"`
+}
+
+// Rung is one line of the leaderboard.
+type Rung struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	// CalibrationLogLoss is what rungs are chosen by: on calibration data, each
+	// half of the customers scored with the calibration of the other half.
+	CalibrationLogLoss Float   `json:"calibration_log_loss"`
+	Test               Metrics `json:"test"`
+	Chosen             bool    `json:"chosen"`
+}
+
+// minTestChurners is how many churners the test needs before its verdict
+// counts.
+const minTestChurners = 20
+
+// maxCalibrationError is the expected calibration error that the gate allows,
+// as a share of the base rate.
+const maxCalibrationError = 0.5
+
+// evaluate measures the rungs on the test rows and passes judgement.
+func (p *Plan) evaluate(r *Report, rungs []*candidate, base, best *candidate, pt parts) error {
+	y := pt.test.Labels()
+	samples := make([]*Sample, len(rungs))
+	for i, c := range rungs {
+		s, err := NewSample(probabilities(&c.calibration, c.margins(&pt.test.Matrix, p.Workers)), y, nil)
+		if err != nil {
+			return err
+		}
+		samples[i] = s
+		r.Leaderboard = append(r.Leaderboard, Rung{Name: c.name, Kind: c.kind,
+			CalibrationLogLoss: Float(c.cvLogLoss), Test: s.Metrics(), Chosen: c == best})
+	}
+	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
+	at := func(c *candidate) *Sample {
+		for i := range rungs {
+			if rungs[i] == c {
+				return samples[i]
+			}
+		}
+		return nil
+	}
+	var err error
+	if r.Model, err = evaluation(best.name, boot, at(best), pt.test); err != nil {
+		return err
+	}
+	if r.Rule, err = evaluation(base.name, boot, at(base), pt.test); err != nil {
+		return err
+	}
+	if best != base {
+		d, err := boot.Difference(at(best), at(base), pt.test.Customers())
+		if err != nil {
+			return err
+		}
+		r.Difference = &d
+	}
+	if pt.seen != nil && len(pt.seen.Observations) > 0 {
+		s, err := NewSample(probabilities(&best.calibration, best.margins(&pt.seen.Matrix, p.Workers)), pt.seen.Labels(), nil)
+		if err != nil {
+			return err
+		}
+		e, err := evaluation(best.name+", customers seen in training", boot, s, pt.seen)
+		if err != nil {
+			return err
+		}
+		r.Seen = &e
+	}
+	r.Gate = judge(r, base, best)
+	return nil
+}
+
+// evaluation measures a sample with intervals and curves.
+func evaluation(name string, boot Bootstrap, s *Sample, d *Data) (Evaluation, error) {
+	est, err := boot.Intervals(s, d.Customers())
+	if err != nil {
+		return Evaluation{}, err
+	}
+	curves := s.Curves(name)
+	m := s.Metrics()
+	return Evaluation{Name: name, Rows: m.Rows, Churners: m.Positives, Customers: est.Customers, Estimates: est, Curves: &curves}, nil
+}
+
+// judge is the gate: promote only what was shown to help on later data.
+func judge(r *Report, base, best *candidate) model.Gate {
+	var no []string
+	fail := func(format string, args ...any) { no = append(no, fmt.Sprintf(format, args...)) }
+	if r.Model.Churners < minTestChurners {
+		fail("the test has %d churners, %d are needed before its verdict counts", r.Model.Churners, minTestChurners)
+	}
+	e := r.Model.Estimates
+	if best == base {
+		if low := float64(e.AUC.Low); !(low > 0.5) {
+			fail("the %s is no better than chance on later data (AUC %.3f, from %.3f)", base.name, e.AUC.Value, low)
+		}
+	} else {
+		// The paired interval of the log loss must lie below 0: calibration and
+		// ranking both count. Against the base rate, which cannot rank, the AUC
+		// must also exceed one half.
+		if d := r.Difference.LogLoss; !(d.High < 0) {
+			fail("log loss is not better than that of the %s: difference %.4f [%.4f, %.4f]", base.name, d.Value, d.Low, d.High)
+		}
+		if low := float64(e.AUC.Low); !(low > 0.5) {
+			fail("AUC %.3f is no better than chance (from %.3f)", e.AUC.Value, low)
+		}
+	}
+	if ece, limit := float64(e.ECE.Value), maxCalibrationError*float64(e.BaseRate.Value); !math.IsNaN(ece) && ece > limit {
+		fail("calibration error %.4f is more than half the base rate %.4f", ece, e.BaseRate.Value)
+	}
+	for _, f := range r.Findings {
+		if f.Severity == "error" {
+			fail("leak: %s", f.Text)
+		}
+	}
+	if len(no) > 0 {
+		return model.Gate{Reasons: no}
+	}
+	return model.Gate{Passed: true, Reasons: []string{"better than the " + base.name + " on later data, calibrated, no leak found"}}
+}
+
+// EvaluateHistories measures a stored model on the latest snapshots whose
+// labels are known, on the customers that it was not trained on, against the
+// inactivity rule. The plan gives the end of the data and the snapshots; the
+// definition is the model's own.
+func EvaluateHistories(ctx context.Context, src Source, s *model.Scorer, p Plan) (*Report, error) {
+	p.Definition, p.Seed = s.Manifest().Definition, s.Manifest().Seed
+	if err := p.defaults(); err != nil {
+		return nil, err
+	}
+	if s.Engine().OfTable() {
+		return nil, fmt.Errorf("the model is of a wide table: evaluate it with --table")
+	}
+	snapshots := Snapshots(&p.Definition, p.Through, p.Every, p.Snapshots)
+	split, err := SplitByTime(&p.Definition, snapshots)
+	if err != nil {
+		return nil, err
+	}
+	o := &Observer{Definition: p.Definition, Snapshots: split.Test, Through: p.Through, HeldOut: p.HeldOut, Seed: p.Seed}
+	data, counts, err := compute(ctx, src, o, s.Engine(), p.Workers, func(n int) { p.Progress("computing features", n, 0) })
+	if err != nil {
+		return nil, err
+	}
+	data = data.Rows(func(ob *Observation) bool { return ob.HeldOut })
+	r := &Report{Counts: counts, Split: &Split{Test: split.Test}, Through: p.Through.String()}
+	return r, p.evaluateScorer(r, s, data)
+}
+
+// EvaluateTable measures a stored model on a wide table with labels. Whether
+// its customers were trained on is for the caller to know.
+func EvaluateTable(t *Table, s *model.Scorer, p Plan) (*Report, error) {
+	p.Definition = s.Manifest().Definition
+	if err := p.defaults(); err != nil {
+		return nil, err
+	}
+	if !s.Engine().OfTable() || t.Labels == nil {
+		return nil, fmt.Errorf("evaluating on a wide table needs a model of one, and a label")
+	}
+	data, _, err := t.Data(s.Engine())
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Customers: len(t.Rows)}
+	return r, p.evaluateScorer(r, s, data)
+}
+
+// evaluateScorer fills in the parts of a report that a finished model allows.
+func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data) error {
+	f := s.Manifest()
+	r.Name, r.Kind, r.Definition, r.Seed = f.Name, f.Kind, f.Definition, f.Seed
+	r.FeatureFingerprint, r.Features = f.FeatureFingerprint, len(s.Engine().Features())
+	r.Parts = []Part{partOf("test", data)}
+	if n := data.Positives(); n == 0 || n == len(data.Observations) {
+		return fmt.Errorf("there are %d rows with %d churners to test on: nothing can be measured without both kinds", len(data.Observations), n)
+	}
+	score := make([]float64, len(data.Observations))
+	parallel(p.Workers, len(score), func(i int) { score[i] = s.Score(data.Matrix.Row(i), nil).Probability })
+	sm, err := NewSample(score, data.Labels(), nil)
+	if err != nil {
+		return err
+	}
+	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
+	if r.Model, err = evaluation(f.Name+" "+f.Version, boot, sm, data); err != nil {
+		return err
+	}
+	rule := fitRule(&data.Matrix)
+	if rule == nil {
+		rule = fitPrior()
+	}
+	// The rule is a ranking; it is not calibrated here, on the data it is
+	// measured on.
+	rs, err := NewSample(rule.margins(&data.Matrix, p.Workers), data.Labels(), nil)
+	if err != nil {
+		return err
+	}
+	if r.Rule, err = evaluation(rule.name, boot, rs, data); err != nil {
+		return err
+	}
+	r.Findings, r.Gate, r.Drivers = []Finding{}, f.Gate, drivers(s, &data.Matrix)
+	return nil
+}

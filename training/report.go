@@ -1,0 +1,229 @@
+package training
+
+import (
+	"bytes"
+	"cmp"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"math"
+	"slices"
+
+	"churn/features"
+	"churn/model"
+)
+
+// Report is report.json: what was trained on what, how good it is, and what
+// is doubtful.
+type Report struct {
+	Name       string           `json:"name"`
+	Kind       string           `json:"kind"`
+	Definition model.Definition `json:"definition"`
+	Through    string           `json:"through"`
+	Seed       uint64           `json:"seed"`
+	Customers  int              `json:"customers"`
+	// Counts of the verdicts over all customers and snapshots.
+	Counts  Counts         `json:"counts,omitempty"`
+	Reasons map[string]int `json:"churn_reasons,omitempty"`
+	Split   *Split         `json:"split,omitempty"`
+	Parts   []Part         `json:"parts"`
+	// Model on later snapshots of customers it was not trained on; Rule on the
+	// same rows, Difference is Model minus Rule.
+	Model      Evaluation `json:"model"`
+	Rule       Evaluation `json:"rule"`
+	Difference *Estimates `json:"difference,omitempty"`
+	// Seen is the model on later snapshots of customers it was trained on.
+	Seen        *Evaluation `json:"seen,omitempty"`
+	Leaderboard []Rung      `json:"leaderboard"`
+	Drivers     []Driver    `json:"drivers"`
+	Findings    []Finding   `json:"findings"`
+	Gate        model.Gate  `json:"gate"`
+	// DataFingerprint and FeatureFingerprint identify the inputs.
+	DataFingerprint    string `json:"data_fingerprint"`
+	FeatureFingerprint string `json:"feature_fingerprint"`
+	Features           int    `json:"features"`
+}
+
+// Part is one part of the split.
+type Part struct {
+	Name      string `json:"name"`
+	Rows      int    `json:"rows"`
+	Churners  int    `json:"churners"`
+	Customers int    `json:"customers"`
+}
+
+// Driver is a feature with its mean absolute contribution in log-odds.
+type Driver struct {
+	Feature string `json:"feature"`
+	Family  string `json:"family"`
+	Mean    Float  `json:"mean_abs_contribution"`
+}
+
+func partOf(name string, d *Data) Part {
+	distinct := map[string]bool{}
+	for i := range d.Observations {
+		distinct[d.Observations[i].Customer] = true
+	}
+	return Part{name, len(d.Observations), d.Positives(), len(distinct)}
+}
+
+// reasonsOf counts why those observed to leave left.
+func reasonsOf(d *Data) map[string]int {
+	out := map[string]int{}
+	for i := range d.Observations {
+		if o := &d.Observations[i]; o.Churned && o.Reason != "" {
+			out[o.Reason]++
+		}
+	}
+	return out
+}
+
+// drivers ranks features by mean absolute contribution over at most 500 rows.
+func drivers(s *model.Scorer, m *features.Matrix) []Driver {
+	sums := make([]float64, len(m.Features))
+	phi := make([]float64, len(m.Features))
+	step := max(1, m.Rows()/500)
+	n := 0
+	for i := 0; i < m.Rows(); i += step {
+		s.Score(m.Row(i), phi)
+		for j, v := range phi {
+			sums[j] += math.Abs(v)
+		}
+		n++
+	}
+	var out []Driver
+	for j, v := range sums {
+		if v > 0 {
+			out = append(out, Driver{m.Features[j].Name, m.Features[j].Family, Float(v / float64(n))})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Driver) int { return cmp.Compare(b.Mean, a.Mean) })
+	return out[:min(len(out), 20)]
+}
+
+// metricsMap is the head of the report as the manifest carries it.
+func (r *Report) metricsMap() map[string]float64 {
+	m := map[string]float64{}
+	put := func(name string, e Estimate) {
+		if v := float64(e.Value); !math.IsNaN(v) {
+			m[name] = v
+		}
+	}
+	e := r.Model.Estimates
+	put("auc", e.AUC)
+	put("average_precision", e.AveragePrecision)
+	put("log_loss", e.LogLoss)
+	put("brier", e.Brier)
+	put("ece", e.ECE)
+	put("top_decile_lift", e.TopDecileLift)
+	put("base_rate", e.BaseRate)
+	put("rule_auc", r.Rule.Estimates.AUC)
+	put("rule_log_loss", r.Rule.Estimates.LogLoss)
+	return m
+}
+
+//go:embed report.html
+var reportHTML string
+
+var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
+	"pct": func(v Float) string { return decimal("%.1f %%", 100*float64(v)) },
+	"num": func(v Float) string { return decimal("%.3f", float64(v)) },
+	"est": func(e Estimate) string {
+		if math.IsNaN(float64(e.Value)) {
+			return "not measured"
+		}
+		if math.IsNaN(float64(e.Low)) {
+			return decimal("%.3f", float64(e.Value)) + " (interval: insufficient data)"
+		}
+		return fmt.Sprintf("%.3f [%.3f, %.3f]", e.Value, e.Low, e.High)
+	},
+}).Parse(reportHTML))
+
+func decimal(format string, v float64) string {
+	if math.IsNaN(v) {
+		return "not measured"
+	}
+	return fmt.Sprintf(format, v)
+}
+
+// page is what the template draws.
+type page struct {
+	*Report
+	DefinitionText                    string
+	ROC, Precision, Calibration, Lift template.HTML
+}
+
+// render fills in the reports of the model.
+func (r *Report) render(m *model.Model) error {
+	f := &m.Manifest
+	r.Name, r.Kind, r.Definition, r.Seed = f.Name, f.Kind, f.Definition, f.Seed
+	r.Through, r.FeatureFingerprint, r.Features = f.Through.String(), f.FeatureFingerprint, len(m.Reference.Features)
+	if r.Findings == nil {
+		r.Findings = []Finding{}
+	}
+	var err error
+	if m.ReportJSON, err = json.MarshalIndent(r, "", " "); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	p := page{Report: r, DefinitionText: r.Definition.String()}
+	for _, plot := range []struct {
+		dst  *template.HTML
+		draw func(...Curves) (string, error)
+	}{{&p.ROC, PlotROC}, {&p.Precision, PlotPrecisionRecall}, {&p.Calibration, PlotCalibration}, {&p.Lift, PlotLift}} {
+		svg, err := plot.draw(*r.Model.Curves, *r.Rule.Curves)
+		if err != nil {
+			return fmt.Errorf("report: %w", err)
+		}
+		*plot.dst = template.HTML(svg) // drawn here, from numbers and model names
+	}
+	var b bytes.Buffer
+	if err := reportTemplate.Execute(&b, p); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	m.ReportHTML = b.Bytes()
+	return nil
+}
+
+// Head is the first lines of the report in plain text: what a terminal shows
+// after training.
+func (r *Report) Head() string {
+	var b bytes.Buffer
+	e, u := r.Model.Estimates, r.Rule.Estimates
+	fmt.Fprintf(&b, "model      %s: %s\n", r.Name, r.Model.Name)
+	fmt.Fprintf(&b, "churn      %s\n", r.Definition.String())
+	fmt.Fprintf(&b, "test       %d rows of %d customers never trained on, %d churners (base rate %s)\n",
+		r.Model.Rows, r.Model.Customers, r.Model.Churners, decimal("%.3f", float64(e.BaseRate.Value)))
+	fmt.Fprintf(&b, "%-22s %-26s %s\n", "", "model [95% interval]", r.Rule.Name)
+	for _, l := range []struct {
+		name string
+		a, b Estimate
+	}{
+		{"AUC", e.AUC, u.AUC}, {"average precision", e.AveragePrecision, u.AveragePrecision},
+		{"log loss", e.LogLoss, u.LogLoss}, {"Brier score", e.Brier, u.Brier},
+		{"calibration error", e.ECE, u.ECE}, {"lift in top decile", e.TopDecileLift, u.TopDecileLift},
+	} {
+		fmt.Fprintf(&b, "%-22s %-26s %s\n", l.name, interval(l.a), decimal("%.4f", float64(l.b.Value)))
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "%-10s %s\n", f.Severity, f.Text)
+	}
+	verdict := "passed"
+	if !r.Gate.Passed {
+		verdict = "refused"
+	}
+	for i, reason := range r.Gate.Reasons {
+		if i > 0 {
+			verdict = ""
+		}
+		fmt.Fprintf(&b, "%-10s %-8s %s\n", map[bool]string{true: "gate", false: ""}[i == 0], verdict, reason)
+	}
+	return b.String()
+}
+
+func interval(e Estimate) string {
+	if math.IsNaN(float64(e.Value)) {
+		return "not measured"
+	}
+	return fmt.Sprintf("%.4f [%s, %s]", e.Value, decimal("%.4f", float64(e.Low)), decimal("%.4f", float64(e.High)))
+}

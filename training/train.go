@@ -1,0 +1,273 @@
+package training
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+
+	"churn/event"
+	"churn/features"
+	"churn/model"
+)
+
+// Plan says what to train.
+type Plan struct {
+	Name       string // of the model; default churn
+	Definition model.Definition
+	Features   *features.Set
+	// Through is the end of the data: everything before it is known. Labels
+	// whose window ends later are censored.
+	Through event.Time
+	// Every is the step between snapshots, Snapshots their number.
+	Every     event.Duration // default 30d
+	Snapshots int            // default 12
+	HeldOut   float64        // share of customers never trained on; default 0.25
+	Seed      uint64
+	Workers   int // default GOMAXPROCS; does not change the result
+	// Replicates of the bootstrap; default 500.
+	Replicates int
+	// Rungs to try besides the rule: logistic, forest; nil tries all that the
+	// size of the data allows.
+	Rungs []string
+	// Progress is told the stage and how far it is; total 0 is unknown.
+	Progress func(stage string, done, total int)
+}
+
+func (p *Plan) defaults() error {
+	if p.Name == "" {
+		p.Name = "churn"
+	}
+	if !model.NamePattern.MatchString(p.Name) {
+		return fmt.Errorf("model name %q: use a-z, 0-9, '_', '-', at most 64", p.Name)
+	}
+	if p.Every == 0 {
+		p.Every = 30 * event.Day
+	}
+	if p.Snapshots == 0 {
+		p.Snapshots = 12
+	}
+	if p.HeldOut == 0 {
+		p.HeldOut = 0.25
+	}
+	if p.HeldOut < 0.05 || p.HeldOut > 0.5 {
+		return fmt.Errorf("held_out %g: between 0.05 and 0.5", p.HeldOut)
+	}
+	if p.Snapshots < 3 || p.Every < event.Day {
+		return fmt.Errorf("at least 3 snapshots, at least a day apart")
+	}
+	if p.Workers <= 0 {
+		p.Workers = runtime.GOMAXPROCS(0)
+	}
+	if p.Replicates == 0 {
+		p.Replicates = 500
+	}
+	for _, r := range p.Rungs {
+		if r != "logistic" && r != "forest" {
+			return fmt.Errorf("rung %q: use logistic, forest", r)
+		}
+	}
+	if p.Progress == nil {
+		p.Progress = func(string, int, int) {}
+	}
+	return p.Definition.Validate()
+}
+
+func (p *Plan) tries(rung string) bool { return p.Rungs == nil || slices.Contains(p.Rungs, rung) }
+
+// parts of the data, by use.
+type parts struct {
+	train, calibration *Data
+	test               *Data // later snapshots of customers never trained on
+	seen               *Data // later snapshots of customers trained on; nil for a wide table
+}
+
+// Train fits a model on histories. The report is part of the model too.
+func Train(ctx context.Context, src Source, p Plan) (*model.Model, *Report, error) {
+	if err := p.defaults(); err != nil {
+		return nil, nil, err
+	}
+	if p.Definition.Kind == "label" {
+		return nil, nil, fmt.Errorf("a definition of kind label is for a wide table")
+	}
+	snapshots := Snapshots(&p.Definition, p.Through, p.Every, p.Snapshots)
+	split, err := SplitByTime(&p.Definition, snapshots)
+	if err != nil {
+		return nil, nil, err
+	}
+	o := &Observer{Definition: p.Definition, Snapshots: snapshots, Through: p.Through, HeldOut: p.HeldOut, Seed: p.Seed}
+	engine, checks, err := prepare(ctx, src, &p, split, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	data, counts, err := compute(ctx, src, o, engine, p.Workers, func(n int) { p.Progress("computing features", n, int(checks.customers)) })
+	if err != nil {
+		return nil, nil, err
+	}
+	in := func(times []event.Time, heldOut bool) *Data {
+		return data.Rows(func(ob *Observation) bool { return ob.HeldOut == heldOut && contains(times, ob.At) })
+	}
+	pt := parts{train: in(split.Train, false), calibration: in(split.Calibration, false),
+		test: in(split.Test, true), seen: in(split.Test, false)}
+	fingerprint, err := src.Fingerprint(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &Report{Split: &split, Counts: counts, Customers: int(checks.customers), DataFingerprint: fingerprint,
+		Reasons: reasonsOf(data), Findings: checks.findings()}
+	return p.finish(ctx, engine, pt, r)
+}
+
+// prepare reads all histories once: the set is frozen on what training may
+// know, and whole histories are checked for leaks.
+func prepare(ctx context.Context, src Source, p *Plan, split Split, o *Observer) (*features.Engine, *historyCheck, error) {
+	census := features.NewCensus(p.Features)
+	checks := newHistoryCheck(p.Definition, p.Features, p.Through)
+	last := split.Train[len(split.Train)-1]
+	err := src.Timelines(ctx, func(tl *event.Timeline) error {
+		checks.add(tl)
+		if !heldOut(tl.Customer.ID, o.Seed, o.HeldOut) {
+			census.Add(tl, last)
+		}
+		if n := int(checks.customers); n%1000 == 0 {
+			p.Progress("reading histories", n, 0)
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading histories: %w", err)
+	}
+	if checks.customers == 0 {
+		return nil, nil, fmt.Errorf("there are no customers: import some first")
+	}
+	engine, err := p.Features.Lock(census).Compile()
+	return engine, checks, err
+}
+
+// finish fits, chooses, evaluates and judges.
+func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r *Report) (*model.Model, *Report, error) {
+	for _, part := range []struct {
+		name string
+		data *Data
+	}{{"training", pt.train}, {"calibration", pt.calibration}, {"test", pt.test}} {
+		r.Parts = append(r.Parts, partOf(part.name, part.data))
+		if n := part.data.Positives(); n == 0 || n == len(part.data.Observations) {
+			return nil, nil, fmt.Errorf("the %s part has %d rows and %d churners: nothing can be learned without both kinds; "+
+				"check the definition of churn, or give more history", part.name, len(part.data.Observations), n)
+		}
+	}
+	r.Findings = append(r.Findings, singleFeature(pt.train)...)
+	rungs, err := p.climb(ctx, pt)
+	if err != nil {
+		return nil, nil, err
+	}
+	rungs, best := p.choose(rungs, pt)
+	base := rungs[0]
+	p.Progress("evaluating", 0, 0)
+	if err := p.evaluate(r, rungs, base, best, pt); err != nil {
+		return nil, nil, err
+	}
+	m, err := p.assemble(engine, best, pt, r)
+	return m, r, err
+}
+
+// climb fits every rung that the size of the data allows; the first is what
+// the others must beat.
+func (p *Plan) climb(ctx context.Context, pt parts) ([]*candidate, error) {
+	base := fitRule(&pt.train.Matrix)
+	if base == nil {
+		base = fitPrior()
+	}
+	rungs := []*candidate{base}
+	churners := pt.train.Positives()
+	if p.tries("logistic") && (churners >= minLogisticChurners || base.kind == "prior") {
+		p.Progress("fitting logistic", 0, 0)
+		strengths := []float64{0.001, 0.01, 0.1}
+		if churners < minLogisticChurners {
+			strengths = strengths[:1] // small data, small model
+		}
+		fits, err := fitLogistic(ctx, pt.train, strengths, p.Seed, p.Workers)
+		if err != nil {
+			return nil, err
+		}
+		rungs = append(rungs, fits...)
+	}
+	if p.tries("forest") && churners >= minForestChurners {
+		p.Progress("fitting forest", 0, 0)
+		c, err := fitForest(ctx, pt.train, p.Seed)
+		if err != nil {
+			return nil, err
+		}
+		rungs = append(rungs, c)
+	}
+	return rungs, ctx.Err()
+}
+
+// choose calibrates the rungs, adds the blends of the best logistic with the
+// forest, and picks the one with the least log loss on calibration data. The
+// rule is chosen only where there is nothing else.
+func (p *Plan) choose(rungs []*candidate, pt parts) ([]*candidate, *candidate) {
+	best := rungs[0]
+	byKind := map[string]*candidate{}
+	calibrate := func(list []*candidate) {
+		for i, c := range list {
+			p.Progress("calibrating", i, len(list))
+			c.calibrate(pt.calibration, p.Seed, p.Workers)
+			if c == rungs[0] {
+				continue
+			}
+			if best == rungs[0] || c.cvLogLoss < best.cvLogLoss {
+				best = c
+			}
+			if b := byKind[c.kind]; b == nil || c.cvLogLoss < b.cvLogLoss {
+				byKind[c.kind] = c
+			}
+		}
+	}
+	calibrate(rungs)
+	if byKind["logistic"] != nil && byKind["forest"] != nil {
+		mixed := blend(byKind["logistic"], byKind["forest"])
+		calibrate(mixed)
+		rungs = append(rungs, mixed...)
+	}
+	return rungs, best
+}
+
+// assemble makes the model of the winner.
+func (p *Plan) assemble(engine *features.Engine, best *candidate, pt parts, r *Report) (*model.Model, error) {
+	// The reference is what the model was evaluated on.
+	margins := best.margins(&pt.test.Matrix, p.Workers)
+	probability := probabilities(&best.calibration, margins)
+	m := &model.Model{
+		Manifest: model.Manifest{Name: p.Name, Kind: best.kind, Seed: p.Seed, Through: p.Through,
+			Definition: p.Definition, Weights: best.weights, FeatureFingerprint: engine.Fingerprint(),
+			DataFingerprint: r.DataFingerprint, Metrics: r.metricsMap(), Gate: r.Gate},
+		Features: engine.Set(), Linear: best.linear, Forest: best.forest, Calibration: best.calibration,
+		Reference: model.NewReference(&pt.test.Matrix, probability, pt.test.Labels()),
+	}
+	if q := m.Reference.Quantiles; len(q) == 101 {
+		m.Manifest.Bands = model.Bands{Medium: q[70], High: q[90]}
+	}
+	step := max(1, pt.test.Matrix.Rows()/20)
+	for i := 0; i < pt.test.Matrix.Rows() && len(m.Golden) < 20; i += step {
+		g := model.GoldenRow{Margin: margins[i], Probability: probability[i]}
+		for _, v := range pt.test.Matrix.Row(i) {
+			if math.IsNaN(float64(v)) {
+				g.Values = append(g.Values, nil)
+			} else {
+				g.Values = append(g.Values, &v)
+			}
+		}
+		m.Golden = append(m.Golden, g)
+	}
+	scorer, err := m.Compile()
+	if err != nil {
+		return nil, fmt.Errorf("the trained model does not pass its own test: %w", err)
+	}
+	r.Drivers = drivers(scorer, &pt.test.Matrix)
+	if err := r.render(m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
