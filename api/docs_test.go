@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"churn/event"
 )
 
 var update = flag.Bool("update", false, "write the answers of this run into docs/api.md")
@@ -40,13 +42,16 @@ func TestGuide(t *testing.T) {
 	stand := []string{w.versions[0], "20260601-000000000001", w.versions[1], "20260601-000000000002"}
 	shown, meant := strings.NewReplacer(stand...), strings.NewReplacer(stand[1], stand[0], stand[3], stand[2])
 	routes := map[string]bool{}
-	decision := ""
+	decision, refused := "", 0
 	got := example.ReplaceAllFunc(text, func(b []byte) []byte {
 		m := example.FindSubmatch(b)
 		method, path, contentType, body := command(t, meant.Replace(strings.ReplaceAll(string(m[1]), decisionStand, decision)))
 		rec := w.request(method, path, contentType, []byte(body))
 		routes[method+" "+strings.SplitN(path, "?", 2)[0]] = true
-		w.pass(1_000_000)
+		w.pass(event.Second)
+		if rec.Code >= 400 {
+			refused++
+		}
 		answer := rec.Body.Bytes()
 		if v := jsontext.Value(answer); string(m[2]) == "json" {
 			if err := v.Indent(jsontext.WithIndent("  ")); err != nil {
@@ -77,6 +82,9 @@ func TestGuide(t *testing.T) {
 		}
 	} else if !bytes.Equal(got, text) {
 		t.Errorf("docs/api.md shows other answers than this run: go test ./api -run Guide -update\n%s", firstDifference(string(text), string(got)))
+	}
+	if refused != 1 { // the one that shows a problem
+		t.Errorf("%d commands were refused", refused)
 	}
 	// Every JSON endpoint has an example.
 	for _, e := range w.server.endpoints() {

@@ -98,7 +98,7 @@ func Parse(b []byte) (*Set, error) {
 		return nil, fmt.Errorf("feature set larger than %d bytes", maxSetBytes)
 	}
 	var s Set
-	if err := unmarshal(b, &s); err != nil {
+	if err := UnmarshalYAML(b, &s); err != nil {
 		return nil, fmt.Errorf("feature set: %w", err)
 	}
 	if s.Version != 1 {

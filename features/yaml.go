@@ -15,11 +15,11 @@ import (
 // maxDepth bounds lists within lists. A feature set has four levels.
 const maxDepth = 16
 
-// unmarshal decodes one YAML document strictly. Sets come with model files,
+// UnmarshalYAML decodes one YAML document strictly. Sets come with model files,
 // which may be hostile: anchors can stand for billions of nodes, the parser
 // takes memory by the square of the depth, and it panics on some tags. None of
 // these has a use here.
-func unmarshal(b []byte, v any) (err error) {
+func UnmarshalYAML(b []byte, v any) (err error) {
 	if err := plain(string(b)); err != nil {
 		return err
 	}

@@ -177,7 +177,7 @@ func matchMean(margins []float64, rate float64) float64 {
 // FitIsotonic pools adjacent violators (Ayer and others 1955) and keeps one
 // knot per block, at the block's mean margin, so that interpolation is
 // strictly between blocks. Each block's rate is smoothed by one half
-// observation of either kind; blocks whose smoothed rates would descend are
+// observation of either kind; blocks whose smoothed rates then descend are
 // pooled too. Without data everything is a half.
 func FitIsotonic(margins []float64, churned []bool) Calibration {
 	order := make([]int, len(margins))
@@ -185,43 +185,56 @@ func FitIsotonic(margins []float64, churned []bool) Calibration {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(margins[a], margins[b]) })
-	type block struct{ sum, n, pos float64 }
-	rate := func(b block) float64 { return (b.pos + 0.5) / (b.n + 1) }
-	var blocks []block
+	blocks := make([]block, 0, max(len(order), 1))
 	for k, i := range order {
-		b := block{margins[i], 1, 0}
+		b := block{sum: margins[i], n: 1}
 		if churned[i] {
 			b.pos = 1
 		}
 		if k > 0 && margins[i] == margins[order[k-1]] { // ties share a block
-			last := &blocks[len(blocks)-1]
-			last.sum, last.n, last.pos = last.sum+b.sum, last.n+1, last.pos+b.pos
+			blocks[len(blocks)-1].add(b)
 		} else {
 			blocks = append(blocks, b)
 		}
 	}
-	if blocks == nil {
-		blocks = []block{{n: 0}}
+	if len(blocks) == 0 {
+		blocks = append(blocks, block{})
 	}
-	var pooled []block
-	for _, b := range blocks {
-		pooled = append(pooled, b)
-		for len(pooled) > 1 {
-			p, q := pooled[len(pooled)-2], pooled[len(pooled)-1]
-			if p.pos*q.n < q.pos*p.n && rate(p) <= rate(q) {
-				break
-			}
-			pooled = append(pooled[:len(pooled)-2], block{p.sum + q.sum, p.n + q.n, p.pos + q.pos})
-		}
-	}
+	// Rates are compared as quotients of counts, exactly. Smoothing comes
+	// after: among blocks still growing it would pool too much.
+	blocks = pool(blocks, func(p, q block) bool { return p.pos*q.n < q.pos*p.n })
+	blocks = pool(blocks, func(p, q block) bool { return p.rate() <= q.rate() })
 	c := Calibration{Kind: "isotonic"}
-	for _, b := range pooled {
+	for _, b := range blocks {
 		m := b.sum / max(b.n, 1)
 		if n := len(c.Margins); n > 0 && c.Margins[n-1] >= m {
 			continue // rounding of means of neighbouring blocks
 		}
 		c.Margins = append(c.Margins, m)
-		c.Probabilities = append(c.Probabilities, rate(b))
+		c.Probabilities = append(c.Probabilities, b.rate())
 	}
 	return c
+}
+
+// block is a run of rows: the sum of their margins, how many, how many churned.
+type block struct{ sum, n, pos float64 }
+
+func (b *block) add(o block) { b.sum, b.n, b.pos = b.sum+o.sum, b.n+o.n, b.pos+o.pos }
+
+// rate is smoothed.
+func (b block) rate() float64 { return (b.pos + 0.5) / (b.n + 1) }
+
+// pool joins neighbours until all of them ascend. It works in place.
+func pool(blocks []block, ascend func(p, q block) bool) []block {
+	n := 0
+	for _, b := range blocks {
+		for n > 0 && !ascend(blocks[n-1], b) {
+			n--
+			blocks[n].add(b)
+			b = blocks[n]
+		}
+		blocks[n] = b
+		n++
+	}
+	return blocks[:n]
 }

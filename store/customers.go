@@ -15,10 +15,11 @@ import (
 // returns one result a record once they are committed.
 //
 // A record replaces what it says and leaves the rest: SignedUpAt or ChurnedAt
-// equal to Never, an empty ChurnReason, nil Attributes and nil Consent keep
-// what is known. Attributes and Consent that are given, be they empty, replace
-// the former ones as a whole; Consent is kept sorted, without repetitions. A
-// known time can thus be corrected, but not withdrawn.
+// equal to Never, an empty ChurnReason, attributes that are not given and nil
+// Consent keep what is known, so that a customer may come from several files.
+// An attribute given as the empty text is withdrawn; Consent that is given, be
+// it empty, replaces the former as a whole and is kept sorted, without
+// repetitions. A known time can be corrected, but not withdrawn.
 //
 // A record that changes nothing is a duplicate. One that contradicts what it
 // leaves (a churn before the sign-up that is known) is a conflict. Each real
@@ -67,7 +68,9 @@ func (t *tx) putCustomer(c *event.Customer) (Result, error) {
 	case err != nil:
 		return Result{}, err
 	default:
-		next.keep(&kept)
+		if err := next.keep(&kept); err != nil {
+			return Result{}, err
+		}
 		if next == kept {
 			return Result{Status: event.Duplicate}, nil
 		}
@@ -127,7 +130,7 @@ func knownTime(t sql.NullInt64) event.Time {
 }
 
 // keep takes over from the former row what this one does not say.
-func (r *customerRow) keep(former *customerRow) {
+func (r *customerRow) keep(former *customerRow) error {
 	if !r.signedUp.Valid {
 		r.signedUp = former.signedUp
 	}
@@ -137,12 +140,30 @@ func (r *customerRow) keep(former *customerRow) {
 	if r.reason == "" {
 		r.reason = former.reason
 	}
-	if !r.attributes.Valid {
-		r.attributes = former.attributes
-	}
 	if !r.consent.Valid {
 		r.consent = former.consent
 	}
+	switch {
+	case !r.attributes.Valid:
+		r.attributes = former.attributes
+		return nil
+	case !former.attributes.Valid:
+		return nil
+	}
+	merged := map[string]string{}
+	for _, text := range []string{former.attributes.String, r.attributes.String} {
+		if err := json.Unmarshal([]byte(text), &merged); err != nil {
+			return fmt.Errorf("attributes of a customer: %w", err)
+		}
+	}
+	for name, v := range merged {
+		if v == "" {
+			delete(merged, name)
+		}
+	}
+	text, err := json.Marshal(merged)
+	r.attributes.String = string(text)
+	return err
 }
 
 // values are those of customerColumns.

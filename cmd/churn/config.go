@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"churn/event"
 	"churn/features"
 	"churn/model"
@@ -146,7 +144,7 @@ func (a *app) config() (*config, error) {
 
 // parseConfig reads a project file over the defaults and checks it.
 func parseConfig(b []byte, c *config) error {
-	if err := yaml.UnmarshalWithOptions(b, c, yaml.Strict()); err != nil {
+	if err := features.UnmarshalYAML(b, c); err != nil {
 		return err
 	}
 	if !model.NamePattern.MatchString(c.Model) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // time zones also where the machine has none
 
 	"github.com/spf13/cobra"
 

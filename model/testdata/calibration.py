@@ -42,7 +42,8 @@ def main():
     m = np.round(rng.random(100), 3)
     cases.append(case("votes", m, rng.random(100) < m**2))
     cases.append(case("separable", np.arange(-5, 5), np.arange(-5, 5) > 0))
-    print(json.dumps({"scikit-learn": sklearn.__version__, "cases": cases}, indent=1))
+    lines = ",\n".join(json.dumps(c) for c in cases)
+    print('{"scikit-learn": "%s", "cases": [\n%s\n]}' % (sklearn.__version__, lines))
 
 
 main()

@@ -1,0 +1,122 @@
+package model
+
+import (
+	"errors"
+	"flag"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+var update = flag.Bool("update", false, "write the old model files that are missing; none is ever written again")
+
+const oldModels = "../testdata/models"
+
+// expected is what a model file of an earlier release must go on to say.
+type expected struct {
+	Version string        `json:"version"`
+	Rows    []expectedRow `json:"rows"`
+}
+
+type expectedRow struct {
+	Values        []*float32 `json:"values"` // null is missing
+	Margin        float64    `json:"margin"`
+	BaseMargin    float64    `json:"base_margin"`
+	Probability   float64    `json:"probability"`
+	Percentile    float64    `json:"percentile"`
+	Band          string     `json:"band"`
+	Contributions []float64  `json:"contributions"`
+	Reasons       []Reason   `json:"reasons"`
+}
+
+// TestOldFiles: every model file that a release wrote is read and scores as it
+// did then, to nine digits (processors differ in the last ones of exp).
+func TestOldFiles(t *testing.T) {
+	if *update {
+		writeOldFile(t, "v1-linear", linearModel(t))
+		writeOldFile(t, "v1-blend", blendModel(t))
+	}
+	files, err := filepath.Glob(filepath.Join(oldModels, "*.churn"))
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			m, err := Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := compile(t, m)
+			b, err := os.ReadFile(strings.TrimSuffix(file, ".churn") + ".json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want expected
+			if err := json.Unmarshal(b, &want, json.RejectUnknownMembers(true)); err != nil {
+				t.Fatal(err)
+			}
+			if m.Manifest.Version != want.Version || len(want.Rows) == 0 {
+				t.Errorf("version %s, want %s; %d rows", m.Manifest.Version, want.Version, len(want.Rows))
+			}
+			for i, w := range want.Rows {
+				got := expect(s, w.Values)
+				same := near(got.Margin, w.Margin) && near(got.BaseMargin, w.BaseMargin) && near(got.Probability, w.Probability) &&
+					math.Abs(got.Percentile-w.Percentile) <= 1 && got.Band == w.Band && len(got.Reasons) == len(w.Reasons)
+				for j, c := range w.Contributions {
+					same = same && near(got.Contributions[j], c)
+				}
+				for j := range min(len(w.Reasons), len(got.Reasons)) {
+					g, r := got.Reasons[j], w.Reasons[j]
+					same = same && near(g.Contribution, r.Contribution)
+					g.Contribution = r.Contribution
+					same = same && g == r
+				}
+				if !same {
+					t.Errorf("row %d:\n%+v, want\n%+v", i, got, w)
+				}
+			}
+		})
+	}
+}
+
+// expect scores a row in every respect.
+func expect(s *Scorer, values []*float32) expectedRow {
+	g := GoldenRow{Values: values}
+	row, phi := g.row(), make([]float64, len(values))
+	sc := s.Score(row, phi)
+	return expectedRow{Values: values, Margin: sc.Margin, BaseMargin: sc.BaseMargin, Probability: sc.Probability,
+		Percentile: sc.Percentile, Band: sc.Band, Contributions: phi, Reasons: s.Reasons(row, phi, 4)}
+}
+
+// writeOldFile writes a model and its scores, unless it is there.
+func writeOldFile(t *testing.T, name string, m *Model) {
+	t.Helper()
+	file := filepath.Join(oldModels, name)
+	if _, err := os.Stat(file + ".churn"); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	b := fileOf(t, m)
+	s := compile(t, m)
+	want := expected{Version: m.Manifest.Version}
+	v := func(x float32) *float32 { return &x }
+	for _, values := range [][]*float32{
+		{v(1), v(10), v(99.5), v(15)}, {v(0), v(0), v(0), v(364)}, {v(-1), v(4), nil, v(21)}, {nil, nil, nil, nil},
+		{v(1), v(30), v(1234.5), v(0)}, {v(0), v(5), v(20), nil},
+	} {
+		want.Rows = append(want.Rows, expect(s, values))
+	}
+	text, err := json.Marshal(&want, json.Deterministic(true), jsontext.WithIndent(" "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(os.MkdirAll(oldModels, 0o755), os.WriteFile(file+".json", append(text, '\n'), 0o644), os.WriteFile(file+".churn", b, 0o644))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
