@@ -84,7 +84,7 @@ func (s *Server) postRecommendations(c *gin.Context) (any, error) {
 	for i := range list {
 		in.id(&ids[i])(element("/customer_ids", i), list[i])
 	}
-	if reason := s.checkAsOf(&a, now); reason != "" {
+	if reason := checkAsOf(a.asOf, now); reason != "" {
 		in.add("/as_of", "%s", reason)
 	}
 	if err := in.fault(invalid); err != nil {
@@ -160,20 +160,14 @@ func (s *Server) recommend(ctx context.Context, ids []string, a *ask, dry, ranke
 
 // scoreStored is scoreRow for decisions.
 func (s *Server) scoreStored(ctx context.Context, sc *model.Scorer, id string, a *ask) (out *scored, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			s.panicked(v)
-			out, err = nil, fail(internal, "something went wrong in the server with this customer")
+	err = s.attempt(sc, func() error {
+		sub, err := s.subject(ctx, sc, &row{customer: id}, a.asOf)
+		if err == nil {
+			out = s.score(sc, sub, a.reasons)
 		}
-		if err != nil {
-			s.metrics.of(sc).failed.Inc()
-		}
-	}()
-	sub, err := s.subject(ctx, sc, &row{customer: id}, a.asOf)
-	if err != nil {
-		return nil, err
-	}
-	return s.score(sc, sub, a.reasons), nil
+		return err
+	})
+	return out, err
 }
 
 // preview decides without keeping the decision.

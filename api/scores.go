@@ -63,8 +63,8 @@ type ask struct {
 }
 
 // checkAsOf refuses an instant of which nothing is known yet.
-func (s *Server) checkAsOf(a *ask, now event.Time) string {
-	if a.asOf > now.Add(maxAhead) {
+func checkAsOf(asOf, now event.Time) string {
+	if asOf > now.Add(maxAhead) {
 		return "lies in the future"
 	}
 	return ""
@@ -79,7 +79,7 @@ func (s *Server) getScore(c *gin.Context) (any, error) {
 	q := queryOf(c, "reasons", "as_of", "recommend")
 	a := ask{asOf: q.time("as_of", now), now: q.text("as_of") == "",
 		reasons: q.integer("reasons", defaultReasons, 0, maxReasons), recommend: q.boolean("recommend")}
-	if reason := s.checkAsOf(&a, now); reason != "" {
+	if reason := checkAsOf(a.asOf, now); reason != "" {
 		q.add("as_of", reason)
 	}
 	if err := q.fault(); err != nil {
@@ -112,7 +112,7 @@ func (s *Server) postScores(c *gin.Context) (any, error) {
 	if a.asOf == event.Never {
 		a.asOf, a.now = now, true
 	}
-	if reason := s.checkAsOf(&a, now); reason != "" {
+	if reason := checkAsOf(a.asOf, now); reason != "" {
 		in.add("/as_of", "%s", reason)
 		return nil, in.fault(invalid)
 	}
@@ -192,35 +192,45 @@ func readRow(at string, v jsontext.Value) *row {
 	return r
 }
 
-// scoreRow scores one customer. A panic is an error of this row alone.
-func (s *Server) scoreRow(ctx context.Context, sc *model.Scorer, r *row, a *ask) (score *Score, err error) {
+// attempt does the work on one customer. A panic is an error of this customer
+// alone.
+func (s *Server) attempt(sc *model.Scorer, work func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.panicked(v)
-			score, err = nil, fail(internal, "something went wrong in the server with this customer")
+			err = fail(internal, "something went wrong in the server with this customer")
 		}
 		if err != nil {
 			s.metrics.of(sc).failed.Inc()
 		}
 	}()
-	sub, err := s.subject(ctx, sc, r, a.asOf)
-	if err != nil {
-		return nil, err
-	}
-	out := s.score(sc, sub, a.reasons)
-	if !a.recommend {
-		return out.Score, nil
-	}
-	if sub.timeline == nil {
-		out.Warnings = append(out.Warnings, "no recommendation: it takes the customer's events")
-		return out.Score, nil
-	}
-	d, err := s.preview(ctx, out, a)
-	if err != nil {
-		return nil, err
-	}
-	out.Recommendation = recommendationOf(d)
-	return out.Score, nil
+	return work()
+}
+
+// scoreRow scores one customer.
+func (s *Server) scoreRow(ctx context.Context, sc *model.Scorer, r *row, a *ask) (score *Score, err error) {
+	err = s.attempt(sc, func() error {
+		sub, err := s.subject(ctx, sc, r, a.asOf)
+		if err != nil {
+			return err
+		}
+		out := s.score(sc, sub, a.reasons)
+		score = out.Score
+		if !a.recommend {
+			return nil
+		}
+		if sub.timeline == nil {
+			out.Warnings = append(out.Warnings, "no recommendation: it takes the customer's events")
+			return nil
+		}
+		d, err := s.preview(ctx, out, a)
+		if err != nil {
+			return err
+		}
+		out.Recommendation = recommendationOf(d)
+		return nil
+	})
+	return score, err
 }
 
 // subject finds what is to be scored.

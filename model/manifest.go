@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"churn/event"
 )
@@ -133,7 +134,11 @@ func (d *Definition) Validate() error {
 func (d *Definition) String() string {
 	switch d.Kind {
 	case "inactivity":
-		return fmt.Sprintf("inactivity: no %v for %s after a gap of %s", d.Streams, d.Horizon, d.Gap)
+		streams := "engagement or payments"
+		if len(d.Streams) > 0 {
+			streams = strings.Join(d.Streams, " or ")
+		}
+		return fmt.Sprintf("inactivity: no %s for %s after a gap of %s", streams, d.Horizon, d.Gap)
 	case "payment":
 		return fmt.Sprintf("payment: unpaid for %s, due within %s after a gap of %s", d.UnpaidFor, d.Horizon, d.Gap)
 	case "label":

@@ -111,7 +111,7 @@ type EffectQuery struct {
 	Playbook     string
 }
 
-// EffectCount counts the decisions of one action and arm. In the holdout the
+// EffectCount counts the decisions of one action and arm. In holdout and explore the
 // action is the one that would have been done, so that the rows of an action
 // compare like with like: who would have got it, with and without.
 type EffectCount struct {
@@ -144,7 +144,7 @@ func (db *DB) Effects(ctx context.Context, q EffectQuery) ([]EffectCount, error)
 		mature = int64(event.Never)
 	}
 	g = g.Table("decisions AS d").Select(`
-CASE WHEN d.arm = 'holdout' THEN d.ghost_action ELSE d.action END AS action, d.arm AS arm,
+CASE WHEN d.arm IN ('holdout', 'explore') THEN COALESCE(NULLIF(d.ghost_action, ''), d.action) ELSE d.action END AS action, d.arm AS arm,
 COUNT(*) AS decisions, COUNT(DISTINCT d.customer_id) AS customers,
 COUNT(o.delivered) AS delivered, COUNT(o.opened) AS opened, COUNT(o.accepted) AS accepted,
 SUM(d.cost) AS cost,

@@ -1,6 +1,8 @@
 package training
 
 import (
+	"cmp"
+	"math"
 	"slices"
 
 	"churn/event"
@@ -26,7 +28,9 @@ var verdictNames = [...]string{"stayed", "churned", "not eligible", "censored", 
 
 func (v Verdict) String() string { return verdictNames[v] }
 
-// span returns how long after t the verdict is known.
+// span returns how long after t the verdict is known: the window of the label
+// has passed, and with it what may still change the verdict, which is the grace
+// after an end, or the time in which a payment of its last day may be paid.
 func span(d *model.Definition) event.Duration {
 	s := d.Gap + d.Horizon
 	switch d.Kind {
@@ -39,7 +43,8 @@ func span(d *model.Definition) event.Duration {
 }
 
 // Judge applies the definition at t to a whole history, of which everything
-// before through is known. Labels look at [t+gap, t+gap+horizon).
+// before through is known. Labels look at [t+gap, t+gap+horizon): at churned_at
+// (contract), at the payments due (payment), at any activity (inactivity).
 func Judge(d *model.Definition, tl *event.Timeline, t, through event.Time) Verdict {
 	if !eligible(d, tl, t) {
 		return NotEligible
@@ -86,17 +91,27 @@ func eligible(d *model.Definition, tl *event.Timeline, t event.Time) bool {
 		return false // has left already
 	}
 	if d.Kind == "payment" {
-		due := false
-		for i := range tl.Payments {
-			p := &tl.Payments[i]
-			if at := unpaidAt(d, p); at < t {
-				return false // has churned by this definition already
-			}
-			due = due || p.At < t && (d.ActiveWithin == 0 || p.At >= t.Add(-d.ActiveWithin))
-		}
-		return due
+		return owes(d, tl, t)
 	}
 	return d.ActiveWithin == 0 || anyActivity(d, tl, t.Add(-d.ActiveWithin), t)
+}
+
+// owes tells whether the customer had something to pay before t and has not
+// churned by it. Who paid anything after a payment counted as not coming is a
+// customer again.
+func owes(d *model.Definition, tl *event.Timeline, t event.Time) bool {
+	due, churned, paid := false, event.Time(math.MinInt64), event.Time(math.MinInt64)
+	for i := range tl.Payments {
+		p := &tl.Payments[i]
+		due = due || p.At < t && (d.ActiveWithin == 0 || p.At >= t.Add(-d.ActiveWithin))
+		if at := unpaidAt(d, p); at < t {
+			churned = max(churned, at)
+		}
+		if p.PaidAt < t {
+			paid = max(paid, p.PaidAt)
+		}
+	}
+	return due && (churned == math.MinInt64 || paid > churned)
 }
 
 // unpaidAt is when a payment counts as not coming: UnpaidFor after it was due;
@@ -129,7 +144,7 @@ func anyActivity(d *model.Definition, tl *event.Timeline, from, to event.Time) b
 	qualifies := func(s string) bool { return len(d.Streams) == 0 || slices.Contains(d.Streams, s) }
 	if qualifies("engagement") {
 		i, _ := slices.BinarySearchFunc(tl.Engagements, from, func(e event.EngagementEvent, t event.Time) int {
-			return compare(e.At, t)
+			return cmp.Compare(e.At, t)
 		})
 		if i < len(tl.Engagements) && tl.Engagements[i].At < to {
 			return true
@@ -143,14 +158,4 @@ func anyActivity(d *model.Definition, tl *event.Timeline, from, to event.Time) b
 		}
 	}
 	return false
-}
-
-func compare(a, b event.Time) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

@@ -41,10 +41,11 @@ type block struct {
 }
 
 // newDesign learns quantiles, levels and scales from training rows.
-func newDesign(m *features.Matrix) *design {
+func newDesign(m *features.Matrix, workers int) *design {
+	blocks := make([]*block, len(m.Features))
+	parallel(workers, len(blocks), func(j int) { blocks[j] = newBlock(m, j) })
 	d := &design{}
-	for j := range m.Features {
-		b := newBlock(m, j)
+	for _, b := range blocks {
 		if b == nil {
 			continue // says nothing in training
 		}
@@ -55,6 +56,8 @@ func newDesign(m *features.Matrix) *design {
 	return d
 }
 
+// newBlock describes feature j, or returns nil if it says nothing: one value
+// only, or too few rows that differ.
 func newBlock(m *features.Matrix, j int) *block {
 	n := m.Rows()
 	b := &block{feature: j, missing: -1}
@@ -219,7 +222,7 @@ func (d *design) row(dst []float64, x []float32) {
 
 // linear turns fitted weights into an additive model, with the mean of each
 // term over the training rows.
-func (d *design) linear(weights []float64, intercept float64, m *features.Matrix) *model.Linear {
+func (d *design) linear(weights []float64, intercept float64, m *features.Matrix, workers int) *model.Linear {
 	l := &model.Linear{Intercept: intercept}
 	for i := range d.blocks {
 		b := &d.blocks[i]
@@ -261,7 +264,7 @@ func (d *design) linear(weights []float64, intercept float64, m *features.Matrix
 		}
 		l.Terms = append(l.Terms, t)
 	}
-	setMeans(l, m)
+	setMeans(l, m, workers)
 	return l
 }
 
@@ -273,17 +276,27 @@ func (b *block) rawAt(dst []float64, knot float64) {
 }
 
 // setMeans measures the mean contribution of each term over the rows.
-func setMeans(l *model.Linear, m *features.Matrix) {
-	index := map[string]int{}
-	for j, f := range m.Features {
-		index[f.Name] = j
-	}
-	for i := range l.Terms {
+func setMeans(l *model.Linear, m *features.Matrix, workers int) {
+	columns := columnsOf(l, m)
+	parallel(workers, len(l.Terms), func(i int) {
 		t := &l.Terms[i]
 		sum := 0.0
 		for r := range m.Rows() {
-			sum += t.Value(m.Row(r)[index[t.Feature]])
+			sum += t.Value(m.Row(r)[columns[i]])
 		}
 		t.Mean = sum / float64(max(m.Rows(), 1))
+	})
+}
+
+// columnsOf finds the column of each term.
+func columnsOf(l *model.Linear, m *features.Matrix) []int {
+	index := map[string]int{}
+	for j := range m.Features {
+		index[m.Features[j].Name] = j
 	}
+	columns := make([]int, len(l.Terms))
+	for i := range l.Terms {
+		columns[i] = index[l.Terms[i].Feature]
+	}
+	return columns
 }

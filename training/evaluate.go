@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"churn/model"
 )
@@ -109,26 +111,29 @@ func judge(r *Report, base, best *candidate) model.Gate {
 	e := r.Model.Estimates
 	if best == base {
 		if low := float64(e.AUC.Low); !(low > 0.5) {
-			fail("the %s is no better than chance on later data (AUC %.3f, from %.3f)", base.name, e.AUC.Value, low)
+			fail("the %s is not shown to be better than chance on later data: AUC %s", base.name, interval(e.AUC))
 		}
 	} else {
 		// The paired interval of the log loss must lie below 0: calibration and
-		// ranking both count. Against the base rate, which cannot rank, the AUC
-		// must also exceed one half.
+		// ranking both count.
 		if d := r.Difference.LogLoss; !(d.High < 0) {
 			fail("log loss is not better than that of the %s: difference %.4f [%.4f, %.4f]", base.name, d.Value, d.Low, d.High)
 		}
 		if low := float64(e.AUC.Low); !(low > 0.5) {
-			fail("AUC %.3f is no better than chance (from %.3f)", e.AUC.Value, low)
+			fail("AUC %s is not shown to be better than chance", interval(e.AUC))
 		}
 	}
 	if ece, limit := float64(e.ECE.Value), maxCalibrationError*float64(e.BaseRate.Value); !math.IsNaN(ece) && ece > limit {
 		fail("calibration error %.4f is more than half the base rate %.4f", ece, e.BaseRate.Value)
 	}
+	var leaks []string
 	for _, f := range r.Findings {
-		if f.Severity == "error" {
-			fail("leak: %s", f.Text)
+		if f.Severity == "error" && !slices.Contains(leaks, f.Subject) {
+			leaks = append(leaks, f.Subject)
 		}
+	}
+	if len(leaks) > 0 {
+		fail("suspected to know the future: %s", strings.Join(leaks, ", "))
 	}
 	if len(no) > 0 {
 		return model.Gate{Reasons: no}
@@ -163,8 +168,9 @@ func EvaluateHistories(ctx context.Context, src Source, s *model.Scorer, p Plan)
 	return r, p.evaluateScorer(r, s, data)
 }
 
-// EvaluateTable measures a stored model on a wide table with labels. Whether
-// its customers were trained on is for the caller to know.
+// EvaluateTable measures a stored model on a wide table with labels, all rows
+// of it. The report warns where it is the table that the model was trained on;
+// whether single customers were is for the caller to know.
 func EvaluateTable(t *Table, s *model.Scorer, p Plan) (*Report, error) {
 	p.Definition = s.Manifest().Definition
 	if err := p.defaults(); err != nil {
@@ -177,7 +183,11 @@ func EvaluateTable(t *Table, s *model.Scorer, p Plan) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Report{Customers: len(t.Rows)}
+	r := &Report{Customers: len(t.Rows), DataFingerprint: t.Fingerprint}
+	if t.Fingerprint == s.Manifest().DataFingerprint {
+		r.Findings = append(r.Findings, Finding{"warning", "training data", "table",
+			"the model was trained on this very table: the figures are better than they will be on other customers"})
+	}
 	return r, p.evaluateScorer(r, s, data)
 }
 
@@ -200,19 +210,27 @@ func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data) error {
 	if r.Model, err = evaluation(f.Name+" "+f.Version, boot, sm, data); err != nil {
 		return err
 	}
-	rule := fitRule(&data.Matrix)
+	rule := fitRule(&data.Matrix, p.Workers)
 	if rule == nil {
 		rule = fitPrior()
 	}
-	// The rule is a ranking; it is not calibrated here, on the data it is
-	// measured on.
-	rs, err := NewSample(rule.margins(&data.Matrix, p.Workers), data.Labels(), nil)
+	// The rule is a ranking here: calibrated on the data it is measured on it
+	// would look too good. Moved below 0, no score is taken for a probability.
+	ranking := rule.margins(&data.Matrix, p.Workers)
+	top := slices.Max(ranking)
+	for i := range ranking {
+		ranking[i] -= top + 1
+	}
+	rs, err := NewSample(ranking, data.Labels(), nil)
 	if err != nil {
 		return err
 	}
 	if r.Rule, err = evaluation(rule.name, boot, rs, data); err != nil {
 		return err
 	}
-	r.Findings, r.Gate, r.Drivers = []Finding{}, f.Gate, drivers(s, &data.Matrix)
+	if r.Findings == nil {
+		r.Findings = []Finding{}
+	}
+	r.Gate, r.Drivers = f.Gate, drivers(s, &data.Matrix, p.Workers)
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 
 	"churn/event"
 	"churn/features"
-	"churn/model"
 )
 
 // Finding is a sign that the data knows the future, or that it is not what it
@@ -21,75 +20,92 @@ type Finding struct {
 	Text     string `json:"text"`
 }
 
-// Limits of the checks (AUC, lift).
+// Limits of the checks.
 const (
-	leakAUC         = 0.95
-	suspiciousAUC   = 0.90
-	leakLift        = 20.0
+	leakAUC         = 0.95 // an error above
+	suspiciousAUC   = 0.90 // a warning above
+	leakLift        = 20.0 // how many times as often as usual
+	leakShare       = 0.05 // of those who leave; rarer kinds are not looked at
 	leakDays        = 14 * event.Day
 	minLeakChurners = 20
 )
 
 // singleFeature looks for a feature that alone predicts too well, by its value
 // or by its being missing, on training rows.
-func singleFeature(data *Data) []Finding {
-	y := data.Labels()
-	var out []Finding
-	report := func(name, what string, auc float64) {
-		auc = max(auc, 1-auc)
-		f := Finding{Severity: "warning", Check: "single feature", Subject: name}
-		switch {
-		case math.IsNaN(auc) || auc <= suspiciousAUC:
-			return
-		case auc > leakAUC:
-			f.Severity = "error"
-		}
-		f.Text = fmt.Sprintf("%s alone has AUC %.3f (%s): does it know the outcome? Drop it from the features, or from the data if it was filled in afterwards", name, auc, what)
-		out = append(out, f)
-	}
+func singleFeature(data *Data, workers int) []Finding {
 	if data.Positives() < minLeakChurners {
 		return nil
 	}
+	y := data.Labels()
 	m := &data.Matrix
-	score := make([]float64, m.Rows())
-	for j := range m.Features {
-		f := &m.Features[j]
-		missing := 0
-		for i := range score {
-			score[i] = float64(m.Row(i)[j])
-			if math.IsNaN(score[i]) {
-				missing++
-				score[i] = math.Inf(-1)
-			}
-		}
-		if f.Kind == features.Category {
-			levelRates(score, y)
-		}
-		report(f.Name, "its value", auc(score, y))
-		if missing > 0 && missing < len(score) {
-			for i := range score {
-				score[i] = 0
-				if math.IsNaN(float64(m.Row(i)[j])) {
-					score[i] = 1
-				}
-			}
-			report(f.Name, "whether it is missing", auc(score, y))
+	findings := make([]*Finding, len(m.Features))
+	parallel(workers, len(findings), func(j int) { findings[j] = lookAlone(m, j, y) })
+	var out []Finding
+	for _, f := range findings {
+		if f != nil {
+			out = append(out, *f)
 		}
 	}
 	return out
 }
 
-// levelRates replaces category codes by the churn rate of their level.
-func levelRates(score []float64, y []bool) {
-	sum, n := map[float64]float64{}, map[float64]float64{}
-	for i, v := range score {
-		n[v]++
-		if y[i] {
-			sum[v]++
+// lookAlone is singleFeature for feature j; nil finds nothing.
+func lookAlone(m *features.Matrix, j int, y []bool) *Finding {
+	score := make([]float64, m.Rows())
+	absent := make([]float64, m.Rows())
+	missing := 0
+	for i := range score {
+		if score[i] = float64(m.Row(i)[j]); math.IsNaN(score[i]) {
+			missing++
+			score[i], absent[i] = math.Inf(-1), 1
 		}
 	}
+	if m.Features[j].Kind == features.Category {
+		levelRates(score, y)
+	}
+	best, what := eitherWay(auc(score, y)), "its value"
+	if missing > 0 && missing < len(score) {
+		if a := eitherWay(auc(absent, y)); a >= best {
+			best, what = a, "whether it is missing"
+		}
+	}
+	if !(best > suspiciousAUC) {
+		return nil
+	}
+	f := &Finding{Severity: "warning", Check: "single feature", Subject: m.Features[j].Name}
+	if best > leakAUC {
+		f.Severity = "error"
+	}
+	f.Text = fmt.Sprintf("%s alone has AUC %.3f (%s): does it know the outcome? Drop it from the features, or from the data if it was filled in afterwards", f.Subject, best, what)
+	return f
+}
+
+// eitherWay is the AUC of a ranking or of its opposite, whichever is better.
+func eitherWay(auc float64) float64 { return max(auc, 1-auc) }
+
+// levelRates replaces category codes by the churn rate of their level. Levels
+// of few rows all have the overall rate: each by itself would match its own
+// outcomes, and a column of many rare levels look like a leak.
+func levelRates(score []float64, y []bool) {
+	type cell struct{ n, pos float64 }
+	cells := map[float64]cell{}
+	var all cell
 	for i, v := range score {
-		score[i] = sum[v] / n[v]
+		c := cells[v]
+		c.n++
+		all.n++
+		if y[i] {
+			c.pos++
+			all.pos++
+		}
+		cells[v] = c
+	}
+	for i, v := range score {
+		c := cells[v]
+		if c.n < minLevelRows {
+			c = all
+		}
+		score[i] = c.pos / c.n
 	}
 }
 
@@ -102,30 +118,31 @@ func auc(score []float64, y []bool) float64 {
 }
 
 // historyCheck looks through whole histories for marks of the outcome: it is
-// fed every customer once.
+// fed every customer once. Who left is told by churned_at; where no customer
+// has one, only the checks that need no outcome are made.
 type historyCheck struct {
-	definition model.Definition
 	set        *features.Set
-	// attribute value -> customers, churners; by attribute
-	attributes map[string]map[string]*[2]float64
+	through    event.Time
+	customers  int
 	churners   float64
-	customers  float64
-	// kind of engagement -> churners with it in their last days, and 14-day
-	// stretches with it among all customers.
-	before      map[string]float64
-	stretches   map[string]float64
-	allDays     float64
-	afterChurn  map[string]int
-	future      int
-	orphans     int
-	untilFuture event.Time
+	attributes map[string]map[string]*[2]float64 // by attribute and value: customers, churners
+	// By kind of engagement: churners with it in their last days, and stretches
+	// of as many days with it among all customers; and the number of stretches.
+	before, stretches map[string]float64
+	allStretches      float64
+	afterChurn        int
+	future            int
+	orphans           int
 }
 
-func newHistoryCheck(d model.Definition, set *features.Set, through event.Time) *historyCheck {
-	h := &historyCheck{definition: d, set: set, attributes: map[string]map[string]*[2]float64{},
-		before: map[string]float64{}, stretches: map[string]float64{}, afterChurn: map[string]int{}, untilFuture: through}
-	return h
+func newHistoryCheck(set *features.Set, through event.Time) *historyCheck {
+	return &historyCheck{set: set, through: through, attributes: map[string]map[string]*[2]float64{},
+		before: map[string]float64{}, stretches: map[string]float64{}}
 }
+
+// maxAttributeValues bounds the values counted of an attribute: with more it
+// is an identifier.
+const maxAttributeValues = 10_000
 
 // add looks at one customer.
 func (h *historyCheck) add(tl *event.Timeline) {
@@ -144,8 +161,8 @@ func (h *historyCheck) add(tl *event.Timeline) {
 		}
 		v := tl.Customer.Attributes[a.Name]
 		if m[v] == nil {
-			if len(m) >= 10_000 {
-				continue // an identifier, not an attribute
+			if len(m) >= maxAttributeValues {
+				continue
 			}
 			m[v] = new([2]float64)
 		}
@@ -154,39 +171,56 @@ func (h *historyCheck) add(tl *event.Timeline) {
 			m[v][1]++
 		}
 	}
-	// Kinds by 14-day stretch, and in the last 14 days before churn.
+	h.countFuture(tl)
+	// Stretches are counted back from the end, which is churn if there was any:
+	// the first of them is that of the last days.
+	end := min(churnedAt, h.through)
 	seen := map[string]bool{}
-	last := event.Time(math.MinInt64)
-	for i := range tl.Engagements {
+	last, stretch := event.Duration(-1), event.Duration(0)
+	for i := len(tl.Engagements) - 1; i >= 0; i-- {
 		e := &tl.Engagements[i]
-		if e.At >= h.untilFuture {
-			h.future++
+		if e.At >= end {
+			if churned && e.At < h.through {
+				h.afterChurn++
+			}
 			continue
 		}
-		if churned && e.At >= churnedAt {
-			h.afterChurn[e.Kind]++
-		}
-		if stretch := e.At / event.Time(leakDays); stretch != last {
+		// Half-open like every window: 14 days before the end is still in.
+		if stretch = (end.Sub(e.At) - 1) / leakDays; stretch != last {
 			last = stretch
 			clear(seen)
 		}
-		if !seen[e.Kind] {
-			seen[e.Kind] = true
-			h.stretches[e.Kind]++
+		if seen[e.Kind] {
+			continue
+		}
+		seen[e.Kind] = true
+		h.stretches[e.Kind]++
+		if churned && stretch == 0 {
+			h.before[e.Kind]++
 		}
 	}
-	if n := len(tl.Engagements); n > 0 {
-		h.allDays += float64(tl.Engagements[n-1].At.Sub(tl.Engagements[0].At))/float64(leakDays) + 1
-	}
-	if churned {
-		clear(seen)
-		for i := range tl.Engagements {
-			e := &tl.Engagements[i]
-			if e.At >= churnedAt.Add(-leakDays) && e.At < churnedAt && !seen[e.Kind] {
-				seen[e.Kind] = true
-				h.before[e.Kind]++
+	h.allStretches += float64(stretch + 1) // back to the first engagement, at least one
+}
+
+// countFuture counts what happened after the end of the data. A due date may
+// lie ahead, nothing else.
+func (h *historyCheck) countFuture(tl *event.Timeline) {
+	late := func(times ...event.Time) {
+		for _, t := range times {
+			if t >= h.through && t != event.Never {
+				h.future++
 			}
 		}
+	}
+	for i := range tl.Engagements {
+		late(tl.Engagements[i].At)
+	}
+	for i := range tl.Complaints {
+		late(tl.Complaints[i].At, tl.Complaints[i].ResolvedAt)
+	}
+	for i := range tl.Payments {
+		p := &tl.Payments[i]
+		late(p.PaidAt, p.FailedAt, p.RefundedAt)
 	}
 }
 
@@ -202,24 +236,22 @@ func (h *historyCheck) findings() []Finding {
 		}
 		for _, kind := range sortedNames(h.before) {
 			share := h.before[kind] / h.churners
-			usual := h.stretches[kind] / max(h.allDays, 1)
-			if lift := share / max(usual, 1e-9); share > 0.05 && lift > leakLift {
+			// Usual is every other stretch of a customer's time; counting one
+			// more keeps a kind that is never seen there comparable.
+			usual := (h.stretches[kind] - h.before[kind] + 1) / (h.allStretches - h.churners + 1)
+			if lift := share / usual; share > leakShare && lift > leakLift {
 				out = append(out, Finding{"warning", "last days", kind, fmt.Sprintf(
 					"engagement %q occurs in the last 14 days of %.0f%% of those who leave, %.0f times as often as usual: it may be part of leaving (a cancel page, an exit survey) and help no one in advance", kind, 100*share, lift)})
 			}
 		}
 	}
-	total := 0
-	for _, kind := range sortedNames(h.afterChurn) {
-		total += h.afterChurn[kind]
-	}
-	if total > 0 {
+	if h.afterChurn > 0 {
 		out = append(out, Finding{"warning", "after churn", "engagement", fmt.Sprintf(
-			"%d engagement events happened after their customer's churned_at: are both times of the same clock?", total)})
+			"%d engagement events happened after their customer's churned_at: are both times of the same clock?", h.afterChurn)})
 	}
 	if h.future > 0 {
-		out = append(out, Finding{"error", "future", "engagement", fmt.Sprintf(
-			"%d engagement events lie after the end of the data", h.future)})
+		out = append(out, Finding{"error", "future", "events", fmt.Sprintf(
+			"%d events lie at or after the end of the data, %s: their times are wrong, or the end is", h.future, h.through)})
 	}
 	if h.orphans > 0 {
 		out = append(out, Finding{"warning", "orphans", "events", fmt.Sprintf(
@@ -228,9 +260,9 @@ func (h *historyCheck) findings() []Finding {
 	return out
 }
 
-// attributeAUC is the AUC of the churn rate of each value, over customers. A
-// value of few customers counts with the overall rate, or an identifier would
-// look perfect.
+// attributeAUC is the AUC of the churn rate of each value, over customers; NaN
+// where all left or none did. Values of few customers have the overall rate, or
+// an identifier would look perfect.
 func attributeAUC(m map[string]*[2]float64) float64 {
 	type cell struct{ rate, n, pos float64 }
 	var cells []cell
@@ -266,6 +298,7 @@ func attributeAUC(m map[string]*[2]float64) float64 {
 	return area / (all.pos * (all.n - all.pos))
 }
 
+// sortedNames lists the keys of a map in order.
 func sortedNames[V any](m map[string]V) []string {
 	var names []string
 	for n := range m {

@@ -11,10 +11,12 @@ import (
 	"churn/model"
 )
 
-// Source gives the histories of all customers, in order of their ids, as often
-// as it is asked.
+// Source gives the histories of all customers, always in the same order, as
+// often as it is asked.
 type Source interface {
+	// Timelines hands over one history a customer. It is fn's to keep.
 	Timelines(ctx context.Context, fn func(*event.Timeline) error) error
+	// Fingerprint identifies the content of all histories.
 	Fingerprint(ctx context.Context) (string, error)
 }
 
@@ -36,7 +38,8 @@ type Counts map[string]int
 // latest midnight (UTC) whose labels are known at through.
 func Snapshots(d *model.Definition, through event.Time, every event.Duration, count int) []event.Time {
 	last := through.Add(-span(d))
-	last -= last % event.Time(event.Day)
+	day := event.Time(event.Day)
+	last -= (last%day + day) % day // the midnight before, also before 1970
 	times := make([]event.Time, count)
 	for i := range times {
 		times[count-1-i] = last.Add(-event.Duration(i) * every)
@@ -141,7 +144,7 @@ func (d *Data) Positives() int {
 
 // compute observes all customers and computes their rows, a block of customers
 // at a time over workers. The order of rows is that of customers and
-// snapshots, whatever the number of workers.
+// snapshots, whatever the number of workers. progress may be nil.
 func compute(ctx context.Context, src Source, o *Observer, e *features.Engine, workers int, progress func(customers int)) (*Data, Counts, error) {
 	data := &Data{Matrix: features.Matrix{Features: e.Features()}}
 	counts := Counts{}
@@ -149,10 +152,11 @@ func compute(ctx context.Context, src Source, o *Observer, e *features.Engine, w
 	done := 0
 	flush := func() {
 		parts := make([]Data, len(block))
+		verdicts := make([]Counts, len(block))
 		parallel(workers, len(block), func(i int) {
 			p := &parts[i]
-			p.Matrix.Features = e.Features()
-			o.Observe(block[i], Counts{}, func(ob Observation) {
+			p.Matrix.Features, verdicts[i] = e.Features(), Counts{}
+			o.Observe(block[i], verdicts[i], func(ob Observation) {
 				e.Row(p.Matrix.Grow(), block[i], ob.At)
 				p.Observations = append(p.Observations, ob)
 			})
@@ -160,6 +164,9 @@ func compute(ctx context.Context, src Source, o *Observer, e *features.Engine, w
 		for i := range parts {
 			data.Matrix.Data = append(data.Matrix.Data, parts[i].Matrix.Data...)
 			data.Observations = append(data.Observations, parts[i].Observations...)
+			for v, n := range verdicts[i] {
+				counts[v] += n
+			}
 		}
 		done += len(block)
 		block = block[:0]
@@ -168,7 +175,6 @@ func compute(ctx context.Context, src Source, o *Observer, e *features.Engine, w
 		}
 	}
 	err := src.Timelines(ctx, func(tl *event.Timeline) error {
-		o.Observe(tl, counts, func(Observation) {})
 		if block = append(block, tl); len(block) == cap(block) {
 			flush()
 		}

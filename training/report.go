@@ -80,22 +80,21 @@ func reasonsOf(d *Data) map[string]int {
 }
 
 // drivers ranks features by mean absolute contribution over at most 500 rows.
-func drivers(s *model.Scorer, m *features.Matrix) []Driver {
-	sums := make([]float64, len(m.Features))
-	phi := make([]float64, len(m.Features))
-	step := max(1, m.Rows()/500)
-	n := 0
-	for i := 0; i < m.Rows(); i += step {
-		s.Score(m.Row(i), phi)
-		for j, v := range phi {
-			sums[j] += math.Abs(v)
+func drivers(s *model.Scorer, m *features.Matrix, workers int) []Driver {
+	step := max(1, (m.Rows()+499)/500)
+	phi := make([][]float64, (m.Rows()+step-1)/step)
+	parallel(workers, len(phi), func(k int) {
+		phi[k] = make([]float64, len(m.Features))
+		s.Score(m.Row(k*step), phi[k])
+	})
+	out := []Driver{}
+	for j, f := range m.Features {
+		sum := 0.0
+		for k := range phi {
+			sum += math.Abs(phi[k][j])
 		}
-		n++
-	}
-	var out []Driver
-	for j, v := range sums {
-		if v > 0 {
-			out = append(out, Driver{m.Features[j].Name, m.Features[j].Family, Float(v / float64(n))})
+		if sum > 0 {
+			out = append(out, Driver{f.Name, f.Family, Float(sum / float64(len(phi)))})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Driver) int { return cmp.Compare(b.Mean, a.Mean) })
@@ -192,8 +191,12 @@ func (r *Report) Head() string {
 	e, u := r.Model.Estimates, r.Rule.Estimates
 	fmt.Fprintf(&b, "model      %s: %s\n", r.Name, r.Model.Name)
 	fmt.Fprintf(&b, "churn      %s\n", r.Definition.String())
-	fmt.Fprintf(&b, "test       %d rows of %d customers never trained on, %d churners (base rate %s)\n",
-		r.Model.Rows, r.Model.Customers, r.Model.Churners, decimal("%.3f", float64(e.BaseRate.Value)))
+	whom := "customers never trained on"
+	if r.Split == nil && len(r.Leaderboard) == 0 { // of EvaluateTable
+		whom = "customers"
+	}
+	fmt.Fprintf(&b, "test       %d rows of %d %s, %d churners (base rate %s)\n",
+		r.Model.Rows, r.Model.Customers, whom, r.Model.Churners, decimal("%.3f", float64(e.BaseRate.Value)))
 	fmt.Fprintf(&b, "%-22s %-26s %s\n", "", "model [95% interval]", r.Rule.Name)
 	for _, l := range []struct {
 		name string
@@ -208,15 +211,13 @@ func (r *Report) Head() string {
 	for _, f := range r.Findings {
 		fmt.Fprintf(&b, "%-10s %s\n", f.Severity, f.Text)
 	}
-	verdict := "passed"
+	gate, verdict := "gate", "passed"
 	if !r.Gate.Passed {
 		verdict = "refused"
 	}
-	for i, reason := range r.Gate.Reasons {
-		if i > 0 {
-			verdict = ""
-		}
-		fmt.Fprintf(&b, "%-10s %-8s %s\n", map[bool]string{true: "gate", false: ""}[i == 0], verdict, reason)
+	for _, reason := range r.Gate.Reasons {
+		fmt.Fprintf(&b, "%-10s %-8s %s\n", gate, verdict, reason)
+		gate, verdict = "", ""
 	}
 	return b.String()
 }

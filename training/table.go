@@ -1,6 +1,7 @@
 package training
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/csv"
@@ -42,15 +43,18 @@ const maxTableColumns = 5000
 // column.
 func ReadTable(r io.Reader, name string, o TableOptions) (*Table, error) {
 	h := sha256.New()
-	cr := csv.NewReader(io.TeeReader(r, h))
-	head, err := cr.Read()
-	if err != nil {
-		if err == io.EOF {
-			err = errors.New("the file is empty; the first line must name the columns")
-		}
-		return nil, fmt.Errorf("%s:1: %w", name, err)
+	br := bufio.NewReader(io.TeeReader(r, h))
+	if mark, _ := br.Peek(3); string(mark) == "\ufeff" {
+		br.Discard(3)
 	}
-	head[0] = strings.TrimPrefix(head[0], "\ufeff")
+	cr := csv.NewReader(br)
+	head, err := cr.Read()
+	if err == io.EOF {
+		return nil, fmt.Errorf("%s:1: the file is empty; the first line must name the columns", name)
+	}
+	if err != nil {
+		return nil, lineError(name, err, 0)
+	}
 	find := func(column, what string) (int, error) {
 		i := slices.Index(head, column)
 		if i < 0 {
@@ -82,8 +86,8 @@ func ReadTable(r io.Reader, name string, o TableOptions) (*Table, error) {
 		if !ok {
 			return nil, fmt.Errorf("label %q: write Column=value, such as Churn=Yes", o.Label)
 		}
-		value = v
-		if label, err = find(column, "label"); err != nil {
+		value = strings.TrimSpace(v)
+		if label, err = find(strings.TrimSpace(column), "label"); err != nil {
 			return nil, err
 		}
 	}
@@ -112,7 +116,7 @@ func ReadTable(r io.Reader, name string, o TableOptions) (*Table, error) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, lineError(name, err, len(head))
 		}
 		line, _ := cr.FieldPos(0)
 		who := strconv.Itoa(len(t.Rows) + 1)
@@ -153,15 +157,27 @@ func ReadTable(r io.Reader, name string, o TableOptions) (*Table, error) {
 	return t, nil
 }
 
-// InferColumns declares a feature for each column: a number if every text is
-// one, else a category. Columns in which nearly every row differs are names or
-// ids, and columns with one value say nothing; both are left out and returned
-// by reason.
+// lineError puts file and line before an error of the CSV reader.
+func lineError(name string, err error, columns int) error {
+	var p *csv.ParseError
+	if !errors.As(err, &p) {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if errors.Is(p.Err, csv.ErrFieldCount) {
+		return fmt.Errorf("%s:%d: the row does not have %d columns as the header has", name, p.Line, columns)
+	}
+	return fmt.Errorf("%s:%d: %w", name, p.Line, p.Err)
+}
+
+// InferColumns declares a feature for each column: a number if every text that
+// is not missing is one, else a category. Columns of words in which nearly
+// every row differs are names or ids, and columns with one value say nothing;
+// both are left out and returned by reason.
 func (t *Table) InferColumns() (set *features.Set, left map[string]string) {
 	set = &features.Set{Version: 1}
 	left = map[string]string{}
 	for k, name := range t.Columns {
-		numbers, known := true, 0
+		numbers, some, known := true, false, 0
 		distinct := map[string]int{}
 		for _, row := range t.Rows {
 			s := row[k]
@@ -170,15 +186,16 @@ func (t *Table) InferColumns() (set *features.Set, left map[string]string) {
 			}
 			known++
 			distinct[s]++
-			if numbers {
+			if numbers && !missingText(s) {
 				v, err := strconv.ParseFloat(s, 64)
-				numbers = err == nil && !math.IsInf(v, 0) && !math.IsNaN(v)
+				numbers = err == nil && !math.IsInf(v, 0)
+				some = some || numbers
 			}
 		}
 		switch {
 		case len(distinct) < 2:
 			left[name] = "has one value only"
-		case numbers:
+		case numbers && some:
 			set.Columns = append(set.Columns, features.Column{Name: name, Type: "number"})
 		case len(distinct) > known/2 && len(distinct) > 50:
 			left[name] = "differs in nearly every row: a name or an id"
@@ -187,6 +204,12 @@ func (t *Table) InferColumns() (set *features.Set, left map[string]string) {
 		}
 	}
 	return set, left
+}
+
+// missingText tells whether a text among numbers stands for none, as package
+// features reads it. Among words it may be one: NA is a continent.
+func missingText(s string) bool {
+	return strings.EqualFold(s, "na") || strings.EqualFold(s, "nan") || strings.EqualFold(s, "null")
 }
 
 // values gives a row by column name.

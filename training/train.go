@@ -1,6 +1,7 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -54,8 +55,8 @@ func (p *Plan) defaults() error {
 	if p.HeldOut < 0.05 || p.HeldOut > 0.5 {
 		return fmt.Errorf("held_out %g: between 0.05 and 0.5", p.HeldOut)
 	}
-	if p.Snapshots < 3 || p.Every < event.Day {
-		return fmt.Errorf("at least 3 snapshots, at least a day apart")
+	if p.Snapshots < 3 || p.Snapshots > 1000 || p.Every < event.Day || p.Every > 3660*event.Day {
+		return fmt.Errorf("%d snapshots every %s: give 3 to 1000, from a day to ten years apart", p.Snapshots, p.Every)
 	}
 	if p.Workers <= 0 {
 		p.Workers = runtime.GOMAXPROCS(0)
@@ -89,7 +90,10 @@ func Train(ctx context.Context, src Source, p Plan) (*model.Model, *Report, erro
 		return nil, nil, err
 	}
 	if p.Definition.Kind == "label" {
-		return nil, nil, fmt.Errorf("a definition of kind label is for a wide table")
+		return nil, nil, fmt.Errorf("a definition of kind label is for a wide table: train on histories by contract, inactivity or payment")
+	}
+	if p.Features == nil || p.Through == event.Never {
+		return nil, nil, fmt.Errorf("training on histories needs a feature set and the end of the data")
 	}
 	snapshots := Snapshots(&p.Definition, p.Through, p.Every, p.Snapshots)
 	split, err := SplitByTime(&p.Definition, snapshots)
@@ -101,7 +105,7 @@ func Train(ctx context.Context, src Source, p Plan) (*model.Model, *Report, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	data, counts, err := compute(ctx, src, o, engine, p.Workers, func(n int) { p.Progress("computing features", n, int(checks.customers)) })
+	data, counts, err := compute(ctx, src, o, engine, p.Workers, func(n int) { p.Progress("computing features", n, checks.customers) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,7 +118,7 @@ func Train(ctx context.Context, src Source, p Plan) (*model.Model, *Report, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &Report{Split: &split, Counts: counts, Customers: int(checks.customers), DataFingerprint: fingerprint,
+	r := &Report{Split: &split, Counts: counts, Customers: checks.customers, DataFingerprint: fingerprint,
 		Reasons: reasonsOf(data), Findings: checks.findings()}
 	return p.finish(ctx, engine, pt, r)
 }
@@ -123,15 +127,15 @@ func Train(ctx context.Context, src Source, p Plan) (*model.Model, *Report, erro
 // know, and whole histories are checked for leaks.
 func prepare(ctx context.Context, src Source, p *Plan, split Split, o *Observer) (*features.Engine, *historyCheck, error) {
 	census := features.NewCensus(p.Features)
-	checks := newHistoryCheck(p.Definition, p.Features, p.Through)
+	checks := newHistoryCheck(p.Features, p.Through)
 	last := split.Train[len(split.Train)-1]
 	err := src.Timelines(ctx, func(tl *event.Timeline) error {
 		checks.add(tl)
 		if !heldOut(tl.Customer.ID, o.Seed, o.HeldOut) {
 			census.Add(tl, last)
 		}
-		if n := int(checks.customers); n%1000 == 0 {
-			p.Progress("reading histories", n, 0)
+		if checks.customers%1000 == 0 {
+			p.Progress("reading histories", checks.customers, 0)
 		}
 		return ctx.Err()
 	})
@@ -157,7 +161,8 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 				"check the definition of churn, or give more history", part.name, len(part.data.Observations), n)
 		}
 	}
-	r.Findings = append(r.Findings, singleFeature(pt.train)...)
+	p.Progress("looking for leaks", 0, 0)
+	r.Findings = append(r.Findings, singleFeature(pt.train, p.Workers)...)
 	rungs, err := p.climb(ctx, pt)
 	if err != nil {
 		return nil, nil, err
@@ -175,33 +180,34 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 // climb fits every rung that the size of the data allows; the first is what
 // the others must beat.
 func (p *Plan) climb(ctx context.Context, pt parts) ([]*candidate, error) {
-	base := fitRule(&pt.train.Matrix)
+	base := fitRule(&pt.train.Matrix, p.Workers)
 	if base == nil {
 		base = fitPrior()
 	}
-	rungs := []*candidate{base}
+	var logistic, forest []*candidate
+	var errs [2]error
+	var fits []func()
 	churners := pt.train.Positives()
 	if p.tries("logistic") && (churners >= minLogisticChurners || base.kind == "prior") {
-		p.Progress("fitting logistic", 0, 0)
 		strengths := []float64{0.001, 0.01, 0.1}
 		if churners < minLogisticChurners {
 			strengths = strengths[:1] // small data, small model
 		}
-		fits, err := fitLogistic(ctx, pt.train, strengths, p.Seed, p.Workers)
-		if err != nil {
-			return nil, err
-		}
-		rungs = append(rungs, fits...)
+		fits = append(fits, func() { logistic, errs[0] = fitLogistic(ctx, pt.train, strengths, p.Seed, p.Workers) })
 	}
 	if p.tries("forest") && churners >= minForestChurners {
-		p.Progress("fitting forest", 0, 0)
-		c, err := fitForest(ctx, pt.train, p.Seed)
-		if err != nil {
-			return nil, err
-		}
-		rungs = append(rungs, c)
+		fits = append(fits, func() {
+			c, err := fitForest(ctx, pt.train, p.Seed, p.Workers)
+			forest, errs[1] = []*candidate{c}, err
+		})
 	}
-	return rungs, ctx.Err()
+	// Side by side, as the logistic's solver keeps one processor busy only.
+	p.Progress("fitting models", 0, 0)
+	parallel(p.Workers, len(fits), func(i int) { fits[i]() })
+	if err := cmp.Or(errs[0], errs[1], ctx.Err()); err != nil {
+		return nil, err
+	}
+	return slices.Concat([]*candidate{base}, logistic, forest), nil
 }
 
 // choose calibrates the rungs, adds the blends of the best logistic with the
@@ -211,9 +217,9 @@ func (p *Plan) choose(rungs []*candidate, pt parts) ([]*candidate, *candidate) {
 	best := rungs[0]
 	byKind := map[string]*candidate{}
 	calibrate := func(list []*candidate) {
-		for i, c := range list {
-			p.Progress("calibrating", i, len(list))
-			c.calibrate(pt.calibration, p.Seed, p.Workers)
+		p.Progress("calibrating", 0, 0)
+		parallel(p.Workers, len(list), func(i int) { list[i].calibrate(pt.calibration, p.Seed, p.Workers) })
+		for _, c := range list {
 			if c == rungs[0] {
 				continue
 			}
@@ -265,7 +271,7 @@ func (p *Plan) assemble(engine *features.Engine, best *candidate, pt parts, r *R
 	if err != nil {
 		return nil, fmt.Errorf("the trained model does not pass its own test: %w", err)
 	}
-	r.Drivers = drivers(scorer, &pt.test.Matrix)
+	r.Drivers = drivers(scorer, &pt.test.Matrix, p.Workers)
 	if err := r.render(m); err != nil {
 		return nil, err
 	}

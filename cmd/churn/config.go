@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"churn/event"
@@ -50,10 +51,10 @@ type importConfig struct {
 type trainingConfig struct {
 	Through    string         `yaml:"through"`
 	Every      event.Duration `yaml:"every"`
-	Snapshots  int            `yaml:"snapshots"`
+	Snapshots  whole          `yaml:"snapshots"`
 	HeldOut    float64        `yaml:"held_out"`
-	Seed       uint64         `yaml:"seed"`
-	Replicates int            `yaml:"replicates"`
+	Seed       whole          `yaml:"seed"`
+	Replicates whole          `yaml:"replicates"`
 	Rungs      []string       `yaml:"rungs"`
 }
 
@@ -89,7 +90,7 @@ type serverConfig struct {
 
 type keyConfig struct {
 	ID     string   `yaml:"id"`
-	SHA256 string   `yaml:"sha256"` // of the secret, in hex
+	SHA256 string   `yaml:"sha256"` // of the whole key, in hex
 	Scopes []string `yaml:"scopes"`
 }
 
@@ -144,7 +145,7 @@ func (a *app) config() (*config, error) {
 
 // parseConfig reads a project file over the defaults and checks it.
 func parseConfig(b []byte, c *config) error {
-	if err := features.UnmarshalYAML(b, c); err != nil {
+	if err := decode(b, c); err != nil {
 		return err
 	}
 	if !model.NamePattern.MatchString(c.Model) {
@@ -170,8 +171,14 @@ func parseConfig(b []byte, c *config) error {
 	if _, err := c.now(); err != nil {
 		return err
 	}
-	_, err := time.LoadLocation(c.Outreach.TimeZone)
-	return err
+	// The negated comparison also catches NaN.
+	if s := c.Import.MaxBadShare; !(s >= 0 && s <= 1) {
+		return fmt.Errorf("import.max_bad_share: %v: use a number from 0 (none) to 1", s)
+	}
+	if _, err := time.LoadLocation(c.Outreach.TimeZone); err != nil {
+		return fmt.Errorf("outreach.time_zone: %w", err)
+	}
+	return nil
 }
 
 // path makes a path of the project file absolute or relative to the file.
@@ -199,7 +206,7 @@ func (c *config) inputs() ([]event.Input, error) {
 	var inputs []event.Input
 	for _, s := range event.Streams() {
 		for _, f := range c.Sources[s.String()] {
-			paths, err := filepath.Glob(c.path(f.Path))
+			paths, err := c.match(f.Path)
 			if err != nil || len(paths) == 0 {
 				return nil, fmt.Errorf("sources.%s: no file matches %s", s, c.path(f.Path))
 			}
@@ -209,6 +216,19 @@ func (c *config) inputs() ([]event.Input, error) {
 		}
 	}
 	return inputs, nil
+}
+
+// match lists the files that a path or pattern of the project file means. A
+// file of just that name comes first, and the directory is no pattern.
+func (c *config) match(p string) ([]string, error) {
+	if _, err := os.Stat(c.path(p)); err == nil {
+		return []string{c.path(p)}, nil
+	}
+	if filepath.IsAbs(p) {
+		return filepath.Glob(p)
+	}
+	dir := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(c.dir)
+	return filepath.Glob(filepath.Join(dir, p))
 }
 
 // featureSet reads the declared feature set and adds the attributes.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -53,7 +54,8 @@ func (a *app) importData(ctx context.Context, from string, files []string) (err 
 	rejects := &lazyFile{path: c.path(c.Import.Rejects)}
 	defer func() { err = errors.Join(err, rejects.Close()) }()
 	reports, err := event.Import(ctx, inputs, db.Sink(), event.ImportOptions{
-		MaxBadShare: c.Import.MaxBadShare,
+		// Import takes 0 for its default; here it means none.
+		MaxBadShare: max(c.Import.MaxBadShare, math.SmallestNonzeroFloat64),
 		Rejects:     rejects,
 		// Five minutes of clock difference are forgiven.
 		Latest:   now().Add(5 * event.Minute),

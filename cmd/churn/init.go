@@ -63,9 +63,11 @@ func (a *app) initProject(ctx context.Context, dir string, force bool) error {
 			return err
 		}
 		if d := filepath.Dir(rel); d != "." { // a directory of parts
-			rel = filepath.Join(d, "*")
+			rel = filepath.Join(d, "*"+ending(rel))
 		}
-		pr.sources[in.Stream] = rel
+		if !slices.Contains(pr.sources[in.Stream], rel) {
+			pr.sources[in.Stream] = append(pr.sources[in.Stream], rel)
+		}
 	}
 	if err := os.WriteFile(path, pr.yaml(), 0o644); err != nil {
 		return err
@@ -75,6 +77,15 @@ func (a *app) initProject(ctx context.Context, dir string, force bool) error {
 	}
 	_, err = fmt.Fprintf(a.stdout, "wrote %s: churn is %s\nnext: churn import --config %s\n", path, pr.churn.String(), path)
 	return err
+}
+
+// ending is that of a file name, together with the one before .gz.
+func ending(name string) string {
+	e := filepath.Ext(name)
+	if e == ".gz" {
+		e = filepath.Ext(strings.TrimSuffix(name, e)) + e
+	}
+	return e
 }
 
 // look gathers what a proposal needs while reading the files once.
@@ -163,7 +174,7 @@ func (l *look) customer(c *event.Customer) {
 
 // propose makes a project of what was seen.
 func (l *look) propose() project {
-	p := project{every: 30 * event.Day, snapshots: 12, sources: map[event.Stream]string{}, columns: l.columns}
+	p := project{every: 30 * event.Day, snapshots: 12, sources: map[event.Stream][]string{}, columns: l.columns}
 	p.churn = model.Definition{Kind: "contract", Gap: 7 * event.Day, Horizon: 30 * event.Day, Grace: 0}
 	if l.churned == 0 {
 		days, table := l.silence()

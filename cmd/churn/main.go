@@ -104,9 +104,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage, 3 refused by a gate.`,
 	f.BoolVar(&a.quiet, "quiet", false, "no progress on standard error")
 	root.AddCommand(a.simulateCommand(), a.initCommand(), a.importCommand(), a.trainCommand(),
 		a.evaluateCommand(), a.scoreCommand(), a.serveCommand(), a.modelsCommand())
-	for _, c := range root.Commands() {
-		usageArgs(c)
-	}
+	usageArgs(root)
 	return root
 }
 

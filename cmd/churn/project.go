@@ -17,7 +17,7 @@ type project struct {
 	churn      model.Definition
 	every      event.Duration
 	snapshots  int
-	sources    map[event.Stream]string
+	sources    map[event.Stream][]string
 	columns    map[event.Stream][]string // to be mapped by hand
 	attributes []features.Column
 	proposed   []features.Column // attributes, commented out
@@ -45,16 +45,17 @@ func (p *project) yaml() []byte {
 	line("# have other names, a mapping; docs/data.md has every key.")
 	line("sources:")
 	for _, s := range event.Streams() {
-		path, ok := p.sources[s]
-		if !ok {
+		if len(p.sources[s]) == 0 {
 			continue
 		}
 		line("  %s:", s)
-		line("    - path: %q", path)
-		if columns := p.columns[s]; columns != nil {
-			line("      columns:   # the header does not fit: name the column for each that you have")
-			for _, c := range columns {
-				line("        # %s: ", c)
+		for _, path := range p.sources[s] {
+			line("    - path: %q", path)
+			if columns := p.columns[s]; columns != nil {
+				line("      columns:   # the header does not fit: name the column for each that you have")
+				for _, c := range columns {
+					line("        # %s: ", c)
+				}
 			}
 		}
 	}

@@ -35,7 +35,7 @@ func (a *app) scoreCommand() *cobra.Command {
 		Short: "Score customers of the database or rows of a wide table",
 		Long: `Score writes one row a customer: probability of churn, percentile, risk band,
 margin and the strongest reasons, as CSV or, with --json, one JSON object a
-line. Without --id every customer is scored who has not left.`,
+line. Without --customer every customer is scored who has not left.`,
 		Example: `  churn score --config churn.yaml --out scores.csv
   churn score --config churn.yaml --customer 1029 --reasons 5 --json
   churn score --model-version champion --table new.csv --id customerID`,
@@ -68,6 +68,12 @@ type scored struct {
 func (a *app) score(ctx context.Context, wide tableFlags, f scoreFlags) (err error) {
 	if f.reasons < 0 || f.reasons > 20 {
 		return usagef("--reasons %d: between 0 and 20", f.reasons)
+	}
+	if err := wide.check(); err != nil {
+		return err
+	}
+	if wide.path != "" && (f.asOf != "" || f.save || len(f.ids) > 0) {
+		return usagef("--as-of, --customer and --save are of histories and not of a wide table")
 	}
 	c, err := a.config()
 	if err != nil {

@@ -88,10 +88,10 @@ func writeSimulatedProject(dir string, w *sim.World, gz bool) error {
 		note:  "A simulated world: the truth is in truth.json, the best possible score in oracle.csv.",
 		churn: model.Definition{Kind: "contract", Gap: w.Gap, Horizon: w.Horizon},
 		clock: w.End.String(), every: 30 * event.Day, snapshots: 12,
-		sources: map[event.Stream]string{}, columns: map[event.Stream][]string{},
+		sources: map[event.Stream][]string{}, columns: map[event.Stream][]string{},
 	}
 	for _, s := range event.Streams() {
-		p.sources[s] = s.String() + ending
+		p.sources[s] = []string{s.String() + ending}
 	}
 	for _, at := range w.Attributes {
 		p.attributes = append(p.attributes, features.Column{Name: at.Name, Type: "category"})

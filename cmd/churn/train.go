@@ -29,6 +29,14 @@ func (t *tableFlags) register(cmd *cobra.Command) {
 	f.StringSliceVar(&t.drop, "drop", nil, "columns of the wide table to leave out")
 }
 
+// check refuses flags of a table where there is none: they would change nothing.
+func (t *tableFlags) check() error {
+	if t.path == "" && (t.id != "" || t.label != "" || len(t.drop) > 0) {
+		return usagef("--id, --label and --drop are of a wide table: name it with --table")
+	}
+	return nil
+}
+
 func (t *tableFlags) read() (*training.Table, error) {
 	f, err := event.Open(t.path)
 	if err != nil {
@@ -72,14 +80,17 @@ func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
 	set, err := c.featureSet()
 	return training.Plan{
 		Name: c.Model, Definition: c.Churn, Features: set, Through: through,
-		Every: c.Training.Every, Snapshots: c.Training.Snapshots, HeldOut: c.Training.HeldOut,
-		Seed: c.Training.Seed, Replicates: c.Training.Replicates, Rungs: c.Training.Rungs, Progress: p.show,
+		Every: c.Training.Every, Snapshots: int(c.Training.Snapshots), HeldOut: c.Training.HeldOut,
+		Seed: uint64(c.Training.Seed), Replicates: int(c.Training.Replicates), Rungs: c.Training.Rungs, Progress: p.show,
 	}, err
 }
 
 func (a *app) train(ctx context.Context, wide tableFlags, name, dir string, promote, force bool, reason string) error {
 	if force && (reason == "" || !promote) {
 		return usagef("--force needs --promote and --reason")
+	}
+	if err := wide.check(); err != nil {
+		return err
 	}
 	c, err := a.config()
 	if err != nil {
@@ -135,10 +146,13 @@ func (a *app) train(ctx context.Context, wide tableFlags, name, dir string, prom
 	}
 	fmt.Fprint(a.stdout, r.Head())
 	fmt.Fprintf(a.stdout, "stored     %s\n", path)
+	if refused != nil { // the reasons stand above
+		return fmt.Errorf("%w and is not promoted; --force with --reason would promote it all the same", registry.ErrGate)
+	}
 	if promotion != nil {
 		fmt.Fprintf(a.stdout, "promoted   %s %s is the champion\n", promotion.Name, promotion.To)
 	}
-	return refused
+	return nil
 }
 
 func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, p *progress) (*model.Model, *training.Report, error) {
@@ -204,6 +218,9 @@ on the customers it was never trained on, against the inactivity rule. With
 }
 
 func (a *app) evaluate(ctx context.Context, wide tableFlags, version string) error {
+	if err := wide.check(); err != nil {
+		return err
+	}
 	c, err := a.config()
 	if err != nil {
 		return err

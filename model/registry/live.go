@@ -82,7 +82,11 @@ func (l *Live) load(version string) (*model.Scorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.Compile()
+	s, err := m.Compile()
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", l.name, version, err)
+	}
+	return s, nil
 }
 
 // LoadPrevious loads the newest earlier version of the alias that still is
@@ -105,8 +109,9 @@ func (l *Live) LoadPrevious() (version string, err error) {
 	return "", fmt.Errorf("%w: no earlier version of %s is readable", ErrNotFound, l.name)
 }
 
-// Follow reloads at every tick until ctx or the ticks end. onSwap, if not nil, is called
-// with the new scorer after each swap and onError with each new problem.
+// Follow reloads at every tick until ctx or the ticks end. onSwap, if not nil,
+// is called with the new scorer after each swap and onError with each new
+// problem.
 func (l *Live) Follow(ctx context.Context, tick <-chan time.Time, onSwap func(*model.Scorer), onError func(error)) {
 	for {
 		select {

@@ -51,7 +51,7 @@ func (r *Registry) Promote(name, alias, version string, c Change) (Promotion, er
 		return Promotion{}, err
 	}
 	if _, err := m.Compile(); err != nil {
-		return Promotion{}, err
+		return Promotion{}, fmt.Errorf("%s %s: %w", name, version, err)
 	}
 	gate := m.Manifest.Gate
 	if !gate.Passed && !c.Force {
@@ -91,7 +91,7 @@ func (r *Registry) Rollback(name, alias string, c Change) (Promotion, error) {
 			return err
 		}
 		if _, err := m.Compile(); err != nil {
-			return err
+			return fmt.Errorf("%s %s: %w", name, p.To, err)
 		}
 		p.Metrics = m.Manifest.Metrics
 		return record(root, &p)
