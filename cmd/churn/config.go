@@ -140,6 +140,11 @@ func (a *app) config() (*config, error) {
 	if a.modelsDir != "" {
 		c.Models = a.modelsDir
 	}
+	if a.model != "" {
+		if c.Model = a.model; !model.NamePattern.MatchString(a.model) {
+			return nil, usagef("--model %q: use a-z, 0-9, '_', '-', at most 64", a.model)
+		}
+	}
 	return &c, nil
 }
 

@@ -96,7 +96,6 @@ type look struct {
 	columns            map[event.Stream][]string  // headers that do not fit
 	activity           map[string][]event.Time    // by customer
 	last               event.Time
-	rows, bad          int
 	notes              []string
 }
 

@@ -73,6 +73,7 @@ type app struct {
 	configPath string
 	dbPath     string
 	modelsDir  string
+	model      string
 	json       bool
 	quiet      bool
 }
@@ -100,6 +101,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage, 3 refused by a gate.`,
 	f.StringVar(&a.configPath, "config", "", "project file (default churn.yaml if there is one)")
 	f.StringVar(&a.dbPath, "db", "", "database file, instead of the project file's")
 	f.StringVar(&a.modelsDir, "models", "", "directory of models, instead of the project file's")
+	f.StringVar(&a.model, "model", "", "name of the model, instead of the project file's")
 	f.BoolVar(&a.json, "json", false, "write the result as JSON to standard output")
 	f.BoolVar(&a.quiet, "quiet", false, "no progress on standard error")
 	root.AddCommand(a.simulateCommand(), a.initCommand(), a.importCommand(), a.trainCommand(),

@@ -48,7 +48,7 @@ func (t *tableFlags) read() (*training.Table, error) {
 
 func (a *app) trainCommand() *cobra.Command {
 	var wide tableFlags
-	var name, report, reason string
+	var report, reason string
 	var promote, force bool
 	cmd := &cobra.Command{
 		Use:   "train",
@@ -62,12 +62,11 @@ still later data of customers it never saw. The model goes to the registry; with
   churn train --table telco.csv --id customerID --label Churn=Yes --model telco`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.train(cmd.Context(), wide, name, report, promote, force, reason)
+			return a.train(cmd.Context(), wide, report, promote, force, reason)
 		},
 	}
 	wide.register(cmd)
 	f := cmd.Flags()
-	f.StringVar(&name, "model", "", "name of the model, instead of the project file's")
 	f.StringVar(&report, "report", "", "also write report.html and report.json to this directory")
 	f.BoolVar(&promote, "promote", false, "put the model into use")
 	f.BoolVar(&force, "force", false, "promote even if the gate says no; needs --reason")
@@ -85,7 +84,7 @@ func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
 	}, err
 }
 
-func (a *app) train(ctx context.Context, wide tableFlags, name, dir string, promote, force bool, reason string) error {
+func (a *app) train(ctx context.Context, wide tableFlags, dir string, promote, force bool, reason string) error {
 	if force && (reason == "" || !promote) {
 		return usagef("--force needs --promote and --reason")
 	}
@@ -95,11 +94,6 @@ func (a *app) train(ctx context.Context, wide tableFlags, name, dir string, prom
 	c, err := a.config()
 	if err != nil {
 		return err
-	}
-	if name != "" {
-		if c.Model = name; !model.NamePattern.MatchString(name) {
-			return usagef("--model %q: use a-z, 0-9, '_', '-', at most 64", name)
-		}
 	}
 	p := a.progress()
 	defer p.finish()

@@ -24,18 +24,18 @@ type cProblem struct {
 
 // cNode mirrors struct feature_node.
 type cNode struct {
-	index int32
-	value float64
+	_ int32   // index
+	_ float64 // value
 }
 
 // cModel mirrors struct model; golearn's Model is a pointer to it.
 type cModel struct {
 	// struct parameter
-	solver   int32
-	eps, c   float64
-	weighted int32
-	_, _     unsafe.Pointer
-	_        float64
+	solver int32
+	eps, c float64
+	_      int32 // number of class weights
+	_, _   unsafe.Pointer
+	_      float64
 
 	classes  int32
 	features int32
