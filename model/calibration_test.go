@@ -293,6 +293,22 @@ func TestCalibrationIsMonotone(t *testing.T) {
 	}
 }
 
+func TestProbability(t *testing.T) {
+	platt := Calibration{Kind: "platt", Slope: 2, Offset: -1}
+	isotonic := Calibration{Kind: "isotonic", Margins: []float64{-1, 1, 3}, Probabilities: []float64{0, 0.25, 1}}
+	for _, c := range []struct {
+		c            *Calibration
+		margin, want float64
+	}{
+		{&platt, 0.5, 0.5}, {&platt, 0.5 + math.Log(3)/2, 0.75}, {&platt, -100, minProbability}, {&platt, 100, 1 - minProbability},
+		{&isotonic, 1, 0.25}, {&isotonic, 0, 0.125}, {&isotonic, 2, 0.625}, {&isotonic, -9, minProbability}, {&isotonic, 9, 1 - minProbability},
+	} {
+		if got := c.c.Probability(c.margin); math.Abs(got-c.want) > 1e-15 {
+			t.Errorf("%s of %v: %v, want %v", c.c.Kind, c.margin, got, c.want)
+		}
+	}
+}
+
 func TestInterpolate(t *testing.T) {
 	knots, values := []float64{-1, 0, 4}, []float64{10, 20, 0}
 	for _, c := range []struct{ v, want float64 }{
@@ -305,9 +321,9 @@ func TestInterpolate(t *testing.T) {
 	if got := Interpolate([]float64{7}, []float64{3}, 7); got != 3 {
 		t.Errorf("one knot: %v", got)
 	}
-	// 0.1 + (0.7-0.1) is 0.7000000000000001: without care the end of a piece
+	// -0.1 + (0.02+0.1) is more than 0.02: without care the end of a piece
 	// would lie above the beginning of the next.
-	if got := Interpolate([]float64{0, 1, 2}, []float64{-0.1, 0.7, 0.7}, 1); got > 0.7 {
+	if got := Interpolate([]float64{0, 1, 2}, []float64{-0.1, 0.02, 0.02}, 1); got > 0.02 {
 		t.Errorf("at a knot: %v, want at most its value", got)
 	}
 }

@@ -342,17 +342,15 @@ func checkFormat(zr *zip.Reader) error {
 // unpack returns the members by name.
 func unpack(zr *zip.Reader) (map[string][]byte, error) {
 	content := map[string][]byte{}
-	total := 0
 	for _, f := range zr.File {
 		i := slices.IndexFunc(layout, func(l member) bool { return l.name == f.Name })
 		if _, dup := content[f.Name]; dup || i < 0 {
 			return nil, fmt.Errorf("unexpected member %.60q", f.Name)
 		}
-		data, err := unpackMember(f, min(layout[i].limit, MaxFileBytes-total))
+		data, err := unpackMember(f, layout[i].limit)
 		if err != nil {
 			return nil, err
 		}
-		total += len(data)
 		content[f.Name] = data
 	}
 	return content, nil

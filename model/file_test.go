@@ -316,6 +316,30 @@ func TestForged(t *testing.T) {
 	}
 }
 
+// TestMemberHashes: no member can be changed without its hash, nor a hash
+// without the version.
+func TestMemberHashes(t *testing.T) {
+	good := fileOf(t, blendModel(t))
+	for _, l := range layout[1:] {
+		content := contentOf(t, good)
+		content[l.name] = append(content[l.name], '\n')
+		b, err := pack(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(b); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), l.name+" does not have the hash") {
+			t.Errorf("%s: %v", l.name, err)
+		}
+		content[manifestMember] = bytes.Replace(content[manifestMember], []byte(hash(content[l.name][:len(content[l.name])-1])), []byte(hash(content[l.name])), 1)
+		if b, err = pack(content); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(b); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "does not follow from the content") {
+			t.Errorf("%s: %v", l.name, err)
+		}
+	}
+}
+
 // TestNewer: a file of a later format is told apart from a damaged one,
 // whatever else is new in it.
 func TestNewer(t *testing.T) {

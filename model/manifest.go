@@ -74,9 +74,9 @@ type Gate struct {
 // Definition says what counts as churn. It travels in the model, because a
 // probability without it means nothing.
 type Definition struct {
-	// Kind is contract (the customer's churned_at), inactivity (nothing for
-	// InactiveDays), payment (a payment unpaid for more than UnpaidDays), or
-	// label (a column of a wide table).
+	// Kind is contract (the customer's churned_at), inactivity (nothing for the
+	// Horizon), payment (a payment unpaid for more than UnpaidFor), or label (a
+	// column of a wide table).
 	Kind string `json:"kind" yaml:"kind"`
 	// Gap between the instant of scoring and the window of the label, so that
 	// there is time to act.

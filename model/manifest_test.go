@@ -15,7 +15,9 @@ func TestDefinition(t *testing.T) {
 		ok   bool
 	}{
 		{Definition{Kind: "contract", Gap: 7 * day, Horizon: 30 * day}, "contract: leaves within 30d after a gap of 7d", true},
-		{Definition{Kind: "inactivity", Horizon: 90 * day, Streams: []string{"engagement", "payments"}}, "inactivity: no [engagement payments] for 90d after a gap of 0d", true},
+		{Definition{Kind: "inactivity", Horizon: 90 * day, Streams: []string{"engagement", "payments"}}, "inactivity: no engagement or payments for 90d after a gap of 0d", true},
+		{Definition{Kind: "inactivity", Horizon: 90 * day}, "inactivity: no engagement or payments for 90d after a gap of 0d", true},
+		{Definition{Kind: "inactivity", Horizon: 90 * day, Streams: []string{"payments"}}, "inactivity: no payments for 90d after a gap of 0d", true},
 		{Definition{Kind: "payment", Horizon: 30 * day, UnpaidFor: 45 * day}, "payment: unpaid for 45d, due within 30d after a gap of 0d", true},
 		{Definition{Kind: "label", Label: "Churn=Yes"}, "label: Churn=Yes", true},
 		{Definition{}, `kind ""`, false},

@@ -287,9 +287,41 @@ func TestReasons(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, want)
 		}
 	}
+	// Enough ties that a sort without the column would mix them.
+	wide := &Scorer{engine: compileSet(t, manyColumns)}
+	many := make([]float64, 40)
+	for i := range many {
+		many[i] = float64(1 + i%2)
+	}
+	for i, r := range wide.Reasons(make([]float32, 40), many, 40) {
+		if want := fmt.Sprintf("c%d", (2*i+1)%40-i/20); r.Feature != want {
+			t.Errorf("reason %d of ties is %s, want %s", i, r.Feature, want)
+		}
+	}
 	if s.Reasons(row, make([]float64, testColumns), 3) == nil {
 		t.Error("no reasons are nil: JSON would say null")
 	}
+}
+
+var manyColumns = func() string {
+	text := "version: 1\ncolumns:\n"
+	for i := range 40 {
+		text += fmt.Sprintf("- {name: c%d, type: number}\n", i)
+	}
+	return text
+}()
+
+func compileSet(t *testing.T, text string) *features.Engine {
+	t.Helper()
+	set, err := features.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := set.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine
 }
 
 func TestFormatValue(t *testing.T) {

@@ -170,14 +170,14 @@ func blend(linear, forest *candidate) []*candidate {
 // none: below every value, so that the exported tree sends missing to the left.
 const missingBelow = -math.MaxFloat32
 
-// forestParams grow shallower trees on more columns a node than is usual: with
-// many features that say nothing, the square root of all of them often holds
-// none that does. On a simulated world of 20,000 customers and 117 features
-// the forest's AUC is 0.011 better than with the defaults of package baseline,
-// the blend's 0.001, and a score's reasons take an eighth of the time.
+// forestParams try more columns a node than is usual: with many features that
+// say nothing, the square root of all of them often holds none that does. They
+// draw more rows a tree too: on a simulated world of 20,000 customers, 24,000
+// rows to a depth of 10 gave a forest 0.009 and a blend 0.008 more AUC than
+// 8,192 to a depth of 8.
 func forestParams(features int) baseline.ForestParams {
 	p := baseline.DefaultForestParams()
-	p.Trees, p.MaxDepth, p.MinLeaf = 60, 8, 30
+	p.Trees, p.MaxDepth, p.MinLeaf, p.MaxRows = 60, 10, 30, 24_000
 	if features > 16 { // else the square root is more
 		p.Features = (features + 3) / 4
 	}

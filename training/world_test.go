@@ -107,3 +107,57 @@ func TestNearBayes(t *testing.T) {
 		t.Errorf("AUC %.4f is more than 0.02 below the best possible %.4f", a, b)
 	}
 }
+
+// A planted leak is caught: the report names the back-filled cancel_page and
+// the attribute that knows the outcome, and the gate refuses the model.
+func TestPlantedLeak(t *testing.T) {
+	w, err := sim.DefaultWorld().Variant("leak")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Customers = 4000
+	p := worldPlan(&w)
+	p.Rungs = []string{"logistic"}
+	_, r, err := Train(context.Background(), newWorldSource(t, w), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Gate.Passed {
+		t.Error("the gate lets a leaking model pass")
+	}
+	for _, want := range []string{"eng_cancel_page_n_90", "account_closed"} {
+		found := false
+		for _, f := range r.Findings {
+			found = found || f.Severity == "error" && f.Subject == want
+		}
+		if !found {
+			t.Errorf("%s is not named; findings: %+v", want, r.Findings)
+		}
+	}
+}
+
+// A world without a signal gives no better than chance, and the gate refuses.
+func TestNoSignalWorld(t *testing.T) {
+	w, err := sim.DefaultWorld().Variant("no-signal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Customers = 4000
+	p := worldPlan(&w)
+	p.Rungs = []string{"logistic"}
+	_, r, err := Train(context.Background(), newWorldSource(t, w), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Gate.Passed {
+		t.Errorf("the gate lets noise pass: %+v", r.Model.Estimates.AUC)
+	}
+	if a := r.Model.Estimates.AUC; a.Low > 0.5 || a.High < 0.5 {
+		t.Errorf("AUC %v [%v, %v] on noise", a.Value, a.Low, a.High)
+	}
+	for _, f := range r.Findings {
+		if f.Severity == "error" {
+			t.Errorf("noise is called a leak: %s", f.Text)
+		}
+	}
+}

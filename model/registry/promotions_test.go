@@ -81,6 +81,14 @@ func TestStack(t *testing.T) {
 	}
 }
 
+// TestStackOfAnyLog: a log that no program wrote is no reason to fail.
+func TestStackOfAnyLog(t *testing.T) {
+	back := Promotion{Alias: Champion, Rollback: true}
+	if got := stack([]Promotion{back, {Alias: Champion, To: "a"}, back, back, {Alias: Champion, To: "b"}, {Alias: "x", To: "c"}}, Champion); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("%v, want b", got)
+	}
+}
+
 // TestAliasesApart: one alias does not move another, and one log numbers all.
 func TestAliasesApart(t *testing.T) {
 	r, versions := open(t, 2)
