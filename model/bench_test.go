@@ -35,9 +35,12 @@ func BenchmarkScoreForest(b *testing.B) {
 
 // BenchmarkReasons scores with contributions and writes the five largest.
 func BenchmarkReasons(b *testing.B) {
-	for name, m := range map[string]*Model{"linear": linearModel(b), "forest": benchForest(b)} {
-		b.Run(name, func(b *testing.B) {
-			s, rows := benchRows(b, m)
+	for _, c := range []struct {
+		name  string
+		model *Model
+	}{{"linear", linearModel(b)}, {"forest", benchForest(b)}} {
+		b.Run(c.name, func(b *testing.B) {
+			s, rows := benchRows(b, c.model)
 			phi := make([]float64, testColumns)
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {

@@ -49,8 +49,8 @@ type Reason struct {
 // Limits on what Compile will take: a row's reasons within a second, and a
 // self-test within a minute, of a file made to be slow.
 const (
-	maxGolden  = 64
-	maxReasons = 1 << 28 // sum over the leaves of their squared depth
+	maxGolden = 64
+	maxWork   = 1 << 28 // sum over the leaves of their squared depth
 )
 
 // Compile checks the parts against each other, resolves names and runs the
@@ -147,7 +147,7 @@ func checkForest(f *gbdt.Forest, feats []features.Feature) error {
 				}
 			}
 		}
-		if work > maxReasons {
+		if work > maxWork {
 			return fmt.Errorf("tree %d: the trees are too many and too deep to explain a score", i)
 		}
 	}

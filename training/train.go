@@ -189,7 +189,7 @@ func (p *Plan) climb(ctx context.Context, pt parts) ([]*candidate, error) {
 	var fits []func()
 	churners := pt.train.Positives()
 	if p.tries("logistic") && (churners >= minLogisticChurners || base.kind == "prior") {
-		strengths := []float64{0.001, 0.003, 0.01, 0.03}
+		strengths := logisticStrengths
 		if churners < minLogisticChurners {
 			strengths = strengths[:1] // small data, small model
 		}

@@ -160,7 +160,7 @@ func (a *app) scoreHistories(ctx context.Context, out *scoreWriter, c *config, s
 		for _, id := range f.ids {
 			tl, err := db.Timeline(ctx, id)
 			if err != nil {
-				return err
+				return fmt.Errorf("customer %s: %w", id, err)
 			}
 			if err := one(tl); err != nil {
 				return err

@@ -122,18 +122,14 @@ func (a *app) serve(ctx context.Context, listen string) (err error) {
 // startModel loads the champion, or the last version of it that still is good.
 func startModel(live *registry.Live, log *slog.Logger) {
 	_, err := live.Reload()
-	switch {
-	case err == nil:
-	case errors.Is(err, registry.ErrNotFound):
-		log.Warn("there is no model yet: scores are refused until one is promoted", "error", err)
-	default:
-		log.Error("the champion cannot be loaded", "error", err)
-		if version, err := live.LoadPrevious(); err != nil {
-			log.Error("no earlier version can be loaded either", "error", err)
-		} else {
-			log.Warn("serving an earlier version", "version", version)
-		}
+	if err == nil {
+		return
 	}
+	if version, previous := live.LoadPrevious(); previous == nil {
+		log.Error("the champion cannot be loaded, serving an earlier version", "version", version, "error", err)
+		return
+	}
+	log.Warn("there is no model to serve: scores are refused until one is promoted", "error", err)
 }
 
 // watchStore stops the server when the database failed: what it would still
