@@ -184,7 +184,10 @@ func checkOwner(ctx context.Context, path string, o Options) error {
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 		return nil // to be created
 	}
-	_, pool, err := openReaders(path, o)
+	// Not mode=ro: a process killed while it made the file leaves a journal,
+	// which only a connection that may write can roll back.
+	_, pool, err := openPool(dsn(path, "mode=rw", "_query_only=on",
+		fmt.Sprintf("_busy_timeout=%d", o.BusyTimeout.Milliseconds())), 1)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"churn/event"
 	"churn/features"
+	"churn/model"
 )
 
 // Finding is a sign that the data knows the future, or that it is not what it
@@ -22,24 +23,31 @@ type Finding struct {
 
 // Limits of the checks.
 const (
-	leakAUC         = 0.95 // an error above
-	suspiciousAUC   = 0.90 // a warning above
-	leakLift        = 20.0 // how many times as often as usual
-	leakShare       = 0.05 // of those who leave; rarer kinds are not looked at
+	leakAUC         = 0.95  // an error above
+	suspiciousAUC   = 0.90  // a warning above
+	ruleMargin      = 0.005 // by which a feature may exceed the rule's AUC
+	leakLift        = 20.0  // how many times as often as usual
+	leakShare       = 0.05  // of those who leave; rarer kinds are not looked at
 	leakDays        = 14 * event.Day
 	minLeakChurners = 20
 )
 
 // singleFeature looks for a feature that alone predicts too well, by its value
-// or by its being missing, on training rows.
-func singleFeature(data *Data, workers int) []Finding {
+// or by its being missing, on training rows. Where churn is inactivity, the
+// length of the silence may predict very well and know nothing of the future:
+// what is no better than the rule is a warning at most.
+func singleFeature(data *Data, d *model.Definition, workers int) []Finding {
 	if data.Positives() < minLeakChurners {
 		return nil
 	}
 	y := data.Labels()
 	m := &data.Matrix
+	limit := leakAUC
+	if rule := fitRule(m, workers); rule != nil && d.Kind == "inactivity" {
+		limit = max(limit, auc(rule.margins(m, workers), y)+ruleMargin)
+	}
 	findings := make([]*Finding, len(m.Features))
-	parallel(workers, len(findings), func(j int) { findings[j] = lookAlone(m, j, y) })
+	parallel(workers, len(findings), func(j int) { findings[j] = lookAlone(m, j, y, limit) })
 	var out []Finding
 	for _, f := range findings {
 		if f != nil {
@@ -49,31 +57,35 @@ func singleFeature(data *Data, workers int) []Finding {
 	return out
 }
 
-// lookAlone is singleFeature for feature j; nil finds nothing.
-func lookAlone(m *features.Matrix, j int, y []bool) *Finding {
+// lookAlone is singleFeature for feature j, an error above limit; nil finds
+// nothing.
+func lookAlone(m *features.Matrix, j int, y []bool, limit float64) *Finding {
 	score := make([]float64, m.Rows())
-	absent := make([]float64, m.Rows())
-	missing := 0
+	var n, missing [2]float64 // rows that stayed, rows that churned
 	for i := range score {
+		k := 0
+		if y[i] {
+			k = 1
+		}
+		n[k]++
 		if score[i] = float64(m.Row(i)[j]); math.IsNaN(score[i]) {
-			missing++
-			score[i], absent[i] = math.Inf(-1), 1
+			missing[k]++
+			score[i] = math.Inf(-1)
 		}
 	}
 	if m.Features[j].Kind == features.Category {
 		levelRates(score, y)
 	}
 	best, what := eitherWay(auc(score, y)), "its value"
-	if missing > 0 && missing < len(score) {
-		if a := eitherWay(auc(absent, y)); a >= best {
-			best, what = a, "whether it is missing"
-		}
+	// A ranking of two values has (1 + rate among churners - rate among others)/2.
+	if a := eitherWay((1 + missing[1]/n[1] - missing[0]/n[0]) / 2); a >= best {
+		best, what = a, "whether it is missing"
 	}
 	if !(best > suspiciousAUC) {
 		return nil
 	}
 	f := &Finding{Severity: "warning", Check: "single feature", Subject: m.Features[j].Name}
-	if best > leakAUC {
+	if best > limit {
 		f.Severity = "error"
 	}
 	f.Text = fmt.Sprintf("%s alone has AUC %.3f (%s): does it know the outcome? Drop it from the features, or from the data if it was filled in afterwards", f.Subject, best, what)
@@ -109,6 +121,7 @@ func levelRates(score []float64, y []bool) {
 	}
 }
 
+// auc is NaN where all outcomes are the same.
 func auc(score []float64, y []bool) float64 {
 	m, err := Measure(score, y, nil)
 	if err != nil {

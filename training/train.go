@@ -162,7 +162,7 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 		}
 	}
 	p.Progress("looking for leaks", 0, 0)
-	r.Findings = append(r.Findings, singleFeature(pt.train, p.Workers)...)
+	r.Findings = append(r.Findings, singleFeature(pt.train, &p.Definition, p.Workers)...)
 	rungs, err := p.climb(ctx, pt)
 	if err != nil {
 		return nil, nil, err
@@ -189,7 +189,7 @@ func (p *Plan) climb(ctx context.Context, pt parts) ([]*candidate, error) {
 	var fits []func()
 	churners := pt.train.Positives()
 	if p.tries("logistic") && (churners >= minLogisticChurners || base.kind == "prior") {
-		strengths := logisticStrengths
+		strengths := []float64{0.001, 0.003, 0.01, 0.03}
 		if churners < minLogisticChurners {
 			strengths = strengths[:1] // small data, small model
 		}
