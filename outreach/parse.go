@@ -167,14 +167,16 @@ func body(f *ast.File) (ast.Node, error) {
 // yamlError reduces an error of the YAML package, which quotes the source over
 // several lines, to one line with its position.
 func yamlError(err error) error {
+	// A message may hold a key, and a key may hold line breaks.
+	oneLine := func(s string) string { return strings.Join(strings.Fields(s), " ") }
 	var y yaml.Error
 	if !errors.As(err, &y) {
-		return errors.New(strings.Join(strings.Fields(err.Error()), " "))
+		return errors.New(oneLine(err.Error()))
 	}
 	if tk := y.GetToken(); tk != nil && tk.Position != nil {
-		return fmt.Errorf("line %d, column %d: %s", tk.Position.Line, tk.Position.Column, y.GetMessage())
+		return fmt.Errorf("line %d, column %d: %s", tk.Position.Line, tk.Position.Column, oneLine(y.GetMessage()))
 	}
-	return errors.New(y.GetMessage())
+	return errors.New(oneLine(y.GetMessage()))
 }
 
 // position says where the value is that an error speaks of, or the nearest

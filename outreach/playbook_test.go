@@ -185,6 +185,7 @@ func FuzzParsePlaybook(f *testing.F) {
 		"", minimal, "version: 1\nactions: []\n", "actions: *a", "&a [*a]", "? [", "- - - -",
 		"version: 1\ndefaults: {harm: {mean: .nan}}", strings.Replace(minimal, "risk > 0.2", "!(risk in [1, 2.5]) || lifecycle == \"x\"", 1),
 		strings.Replace(minimal, "risk > 0.2", "min(risk, 1/0) > 1e400", 1), "version: 1\n---\nversion: 1", "%YAML 1.2\n", "\xff", "a: |\n  b", "version: !!int 1",
+		"|\n 0\n:", // a key of two lines, found by fuzzing
 	} {
 		f.Add([]byte(s))
 	}
