@@ -14,18 +14,20 @@ import (
 // floors only, never of its own or a higher one. It is a statement of policy;
 // a change here is a change of the architecture (ARCHITECTURE.md).
 var floors = map[string]int{
-	"churn/event":          1,
-	"churn/features":       2,
-	"churn/event/sim":      2,
-	"churn/model/gbdt":     2,
-	"churn/model/baseline": 2,
-	"churn/model":          3,
-	"churn/outreach":       4,
-	"churn/store":          4,
-	"churn/model/registry": 4,
-	"churn/api":            5,
-	"churn/training":       5,
-	"churn/cmd/churn":      6,
+	"churn/event":                      1,
+	"churn/model/gbdt/internal/kernel": 1,
+	"churn/features":                   2,
+	"churn/event/sim":                  2,
+	"churn/model/gbdt":                 2,
+	"churn/model/baseline":             2,
+	"churn/model/gbdt/peers":           3,
+	"churn/model":                      3,
+	"churn/outreach":                   4,
+	"churn/store":                      4,
+	"churn/model/registry":             4,
+	"churn/api":                        5,
+	"churn/training":                   5,
+	"churn/cmd/churn":                  6,
 }
 
 // doors says which package alone may import a library.
@@ -46,7 +48,7 @@ var doors = map[string]string{
 // higher floor than 1, packages of this module.
 var standardOnly = map[string]bool{"churn/event": true, "churn/event/sim": true, "churn/model/gbdt": true}
 
-// ownNothing packages import nothing of this module.
+// ownNothing packages import nothing of this module but what is internal to them.
 var ownNothing = map[string]bool{"churn/event": true, "churn/model/gbdt": true, "churn/model/baseline": true}
 
 func TestImportFloors(t *testing.T) {
@@ -90,7 +92,7 @@ func TestImportFloors(t *testing.T) {
 				case name == pkg && test: // an external test of the package itself
 				case floors[name] >= floor:
 					t.Errorf("%s (floor %d) imports %s (floor %d): imports point down only", path, floor, name, floors[name])
-				case ownNothing[pkg] && !test:
+				case ownNothing[pkg] && !test && !strings.HasPrefix(name, pkg+"/internal/"):
 					t.Errorf("%s imports %s: %s stands alone", path, name, pkg)
 				}
 				continue

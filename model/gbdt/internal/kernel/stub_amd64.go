@@ -1,0 +1,23 @@
+//go:build amd64
+
+package kernel
+
+func bestGain(hist []uint64, start uint64, leaf *Leaf) float64 {
+	return bestGainGo(hist, start, leaf)
+}
+
+func addGains(sums []float64, hist []uint64, start uint64, leaf *Leaf, none float64) {
+	addGainsGo(sums, hist, start, leaf, none)
+}
+
+func gradients(g, h []float32, score []float64, sign, weight []float32) (sumG, sumH float64) {
+	return gradientsGo(g, h, score, sign, weight)
+}
+
+func quantise(q []uint64, g, h []float32, gScale, hScale float32, first, seed uint32) {
+	quantiseGo(q, g, h, gScale, hScale, first, seed)
+}
+
+func bins(out []uint8, x []float32, bounds *Bounds, missing uint8) {
+	binsGo(out, x, bounds, missing)
+}

@@ -1,0 +1,89 @@
+package gbdt
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"churn/model/gbdt/internal/kernel"
+)
+
+// Memory estimates the bytes Train allocates for a table of so many rows and
+// features, beside the table itself. It is an upper bound for tables without
+// target statistics and right within a few percent if no feature has few
+// values.
+func (p *Params) Memory(rows, features int) int64 {
+	n, f := int64(rows), int64(features)
+	const perRow = 8 /* packed */ + 2*4 /* row numbers */ + 4 /* sign */ + 8 /* score */ + 2*4 /* derivatives */
+	tiles := (f + kernel.TileWidth/2 - 1) / (kernel.TileWidth / 2)
+	columns := n * (f + tiles*kernel.TileWidth)
+	leaves := int64(p.Leaves)
+	if p.Grower == Symmetric {
+		leaves = 1 << max(p.MaxDepth, symmetricDepth)
+	}
+	histograms := leaves * f * int64((p.Bins+7)/8*8) * 8
+	sample := min(n, sampleRows) * 12 * int64(max(p.Workers, 1))
+	return n*perRow + columns + histograms + sample
+}
+
+// checkMemory returns an error if training would need more memory than
+// allowed, or than there is.
+func checkMemory(p *Params, d *Dataset) error {
+	limit, source := p.MemoryLimit, "MemoryLimit allows"
+	if limit < 0 {
+		return nil
+	}
+	if limit == 0 {
+		if limit = availableMemory(); limit == 0 {
+			return nil
+		}
+		source = "the machine has available"
+	}
+	need := p.Memory(d.Rows(), len(d.Names))
+	for f := range d.Names {
+		if len(d.Categorical) != 0 && d.Categorical[f] {
+			need += int64(d.Rows()) * int64(p.TargetOrders+1) * (4 + 2 + kernel.TileWidth/16)
+		}
+	}
+	if need > limit {
+		return fmt.Errorf("training on %d rows of %d features needs about %d MB and %s %d MB: use fewer rows or features, or raise MemoryLimit",
+			d.Rows(), len(d.Names), need>>20, source, limit>>20)
+	}
+	return nil
+}
+
+// availableMemory is what Linux says can be allocated without swapping, or
+// what the control group has left if that is less; 0 if unknown.
+func availableMemory() int64 {
+	available := int64(0)
+	if f, err := os.Open("/proc/meminfo"); err == nil {
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == "MemAvailable:" {
+				kb, _ := strconv.ParseInt(fields[1], 10, 64)
+				available = kb << 10
+			}
+		}
+	}
+	const group = "/sys/fs/cgroup"
+	limit, used := number(filepath.Join(group, "memory.max")), number(filepath.Join(group, "memory.current"))
+	if limit > 0 && used > 0 {
+		if left := max(limit-used, 1); available == 0 || left < available {
+			available = left
+		}
+	}
+	return available
+}
+
+// number reads a file that holds a number, 0 if it does not.
+func number(file string) int64 {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	return n
+}
