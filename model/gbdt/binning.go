@@ -26,6 +26,7 @@ type feature struct {
 
 	codes []int   // categorical: code of bin b is codes[b], for b from 1
 	binOf []uint8 // categorical: bin of each code, 0 for codes beyond
+	alone bool    // categorical: split one level from the rest only, never by sets
 
 	code      *encoding // encoded: the number each code stands for
 	order     int       // encoded: which of several random orders of rows, of which a tree uses one; -1: none
@@ -36,33 +37,9 @@ type feature struct {
 // bin_construct_sample_cnt.
 const sampleRows = 200_000
 
-// sample returns every k-th value of column f, without missing ones, k being
-// such that at most sampleRows are looked at.
-func (d *Dataset) sample(f int, buf []float32) []float32 {
-	step := (d.Rows() + sampleRows - 1) / sampleRows
-	buf = buf[:0]
-	features := len(d.Names)
-	for at := f; at < len(d.X); at += step * features {
-		if x := d.X[at]; x == x {
-			buf = append(buf, x)
-		}
-	}
-	return buf
-}
-
-// hasMissing reports whether column f has a missing value.
-func (d *Dataset) hasMissing(f int) bool {
-	for at := f; at < len(d.X); at += len(d.Names) {
-		if x := d.X[at]; x != x {
-			return true
-		}
-	}
-	return false
-}
-
-// numericFeature computes the bounds of column f.
-func numericFeature(d *Dataset, p *Params, f int, missing bool, s *sorter) feature {
-	values := s.sort(d.sample(f, s.values))
+// numericFeature computes the bounds of column f from a sample of its values.
+func numericFeature(p *Params, f int, sample []float32, missing bool, s *sorter) feature {
+	values := s.sort(slices.DeleteFunc(sample, func(x float32) bool { return x != x }))
 	out := feature{kind: numeric, source: f, missing: missing}
 	limit := p.Bins
 	if missing {
@@ -210,12 +187,10 @@ func categoricalFeature(d *Dataset, p *Params, f int) feature {
 
 // A sorter sorts float32 numbers by their bits, 11 at a time.
 type sorter struct {
-	values, other []float32
-	a, b          []uint32
+	a, b []uint32
 }
 
 func (s *sorter) sort(values []float32) []float32 {
-	s.values = values
 	n := len(values)
 	s.a, s.b = slices.Grow(s.a[:0], n)[:n], slices.Grow(s.b[:0], n)[:n]
 	var counts [3][2048]uint32

@@ -25,9 +25,14 @@ const maxRows = math.MaxInt32
 // each code below the greatest one in a set.
 const maxCode = 1 << 24
 
-// check returns an error if d cannot be trained on, and warnings about what
-// can be trained on but was probably not meant.
-func (d *Dataset) check() (warnings []string, err error) {
+// seen is what check finds in a Dataset.
+type seen struct {
+	missing  []bool   // per feature, whether a value is missing
+	warnings []string // about what can be trained on but was probably not meant
+}
+
+// check returns an error if d cannot be trained on.
+func (d *Dataset) check() (*seen, error) {
 	n, features := d.Rows(), len(d.Names)
 	switch {
 	case features == 0:
@@ -69,29 +74,73 @@ func (d *Dataset) check() (warnings []string, err error) {
 }
 
 // checkValues looks at every value once.
-func (d *Dataset) checkValues() (warnings []string, err error) {
+func (d *Dataset) checkValues() (*seen, error) {
 	features := len(d.Names)
+	s := &seen{missing: make([]bool, features)}
 	varies := make([]bool, features)
+	first := d.X[:features]
 	for at := 0; at < len(d.X); at += features {
 		for f, x := range d.X[at : at+features] {
-			if x-x != 0 && x == x {
-				return nil, fmt.Errorf("row %d, feature %q: value is %v; NaN means missing, else cut it to a finite number",
-					at/features, d.Names[f], x)
+			if x != first[f] {
+				varies[f] = true // and where the first is missing, see below
 			}
-			if x != d.X[f] && (x == x || d.X[f] == d.X[f]) {
-				varies[f] = true
-			}
-			if len(d.Categorical) != 0 && d.Categorical[f] && x == x &&
-				(x < 0 || x >= maxCode || x != float32(math.Trunc(float64(x)))) {
-				return nil, fmt.Errorf("row %d, feature %q: category %v is not a whole number from 0 to %d",
-					at/features, d.Names[f], x, maxCode-1)
+			if x-x != 0 { // missing or infinite
+				if x == x {
+					return nil, fmt.Errorf("row %d, feature %q: value is %v; NaN means missing, else cut it to a finite number",
+						at/features, d.Names[f], x)
+				}
+				s.missing[f] = true
 			}
 		}
 	}
 	for f, name := range d.Names {
+		if first[f] != first[f] {
+			varies[f] = d.hasValue(f)
+		}
 		if !varies[f] {
-			warnings = append(warnings, fmt.Sprintf("feature %q has the same value in every row", name))
+			s.warnings = append(s.warnings, fmt.Sprintf("feature %q has the same value in every row", name))
+		}
+		if len(d.Categorical) != 0 && d.Categorical[f] {
+			if err := d.checkCodes(f); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return warnings, nil
+	return s, nil
+}
+
+// hasValue reports whether a value of feature f is not missing.
+func (d *Dataset) hasValue(f int) bool {
+	for at := f; at < len(d.X); at += len(d.Names) {
+		if x := d.X[at]; x == x {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Dataset) checkCodes(f int) error {
+	for at := f; at < len(d.X); at += len(d.Names) {
+		if x := d.X[at]; x == x && (x < 0 || x >= maxCode || x != float32(math.Trunc(float64(x)))) {
+			return fmt.Errorf("row %d, feature %q: category %v is not a whole number from 0 to %d",
+				at/len(d.Names), d.Names[f], x, maxCode-1)
+		}
+	}
+	return nil
+}
+
+// line is the number of float32 values in a cache line: reading so many
+// columns of a row at a time costs as much as reading one.
+const line = 16
+
+// gather copies columns first, first+1, ... of every step-th row from `from`
+// on to dst, a slice per column, as many rows as these hold.
+func (d *Dataset) gather(dst [][]float32, first, from, step int) {
+	width := len(d.Names)
+	for i := range dst[0] {
+		at := (from+i*step)*width + first
+		for j, x := range d.X[at : at+len(dst)] {
+			dst[j][i] = x
+		}
+	}
 }

@@ -7,13 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
-// The golden files were made by LightGBM 4.6.0; see SOURCE.md beside them.
+// The golden files were made by LightGBM 4.6.0 and 4.7.0; see SOURCE.md beside
+// them.
 const golden = "../../testdata/lightgbm"
 
-var goldenModels = []string{"boosted", "forest", "plain", "leaf"}
+var goldenModels = []string{
+	"boosted", "forest", "plain", "leaf",
+	"dart", "entropy", "custom", "codes", "numbers", "huge", "empty",
+}
 
 func readGolden(t *testing.T, name string) (text []byte, f *Forest) {
 	t.Helper()
@@ -89,6 +94,47 @@ func TestGoldenText(t *testing.T) {
 				t.Errorf("wrote %d lines, LightGBM has %d", len(got), len(want))
 			}
 		})
+	}
+}
+
+// TestGoldenRefused: what the package leaves out is named in the error.
+func TestGoldenRefused(t *testing.T) {
+	for name, want := range map[string]string{
+		"linear":        "linear trees are not supported",
+		"multiclass":    "multiclass",
+		"multiclassova": "multiclass",
+	} {
+		text, err := os.ReadFile(filepath.Join(golden, name+".txt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadText(bytes.NewReader(text), Limits{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", name, err, want)
+		}
+	}
+}
+
+// TestGoldenHeader: what the models say about themselves.
+func TestGoldenHeader(t *testing.T) {
+	for _, c := range []struct {
+		name, objective string
+		sigmoid         float64
+		trees           int
+		categories      string
+	}{
+		{"forest", "binary", 2, 8, ""},
+		{"dart", "binary", 0.4, 6, ""},
+		{"entropy", "cross_entropy", 0, 6, ""}, // stopped early
+		{"custom", "", 0, 4, ""},
+		{"numbers", "binary", 1, 2, "[[30, 10, 20, 7]]"},
+		{"huge", "quantile", 0, 4, ""},
+		{"empty", "binary", 1, 0, ""},
+	} {
+		_, f := readGolden(t, c.name)
+		if f.Objective != c.objective || f.Sigmoid != c.sigmoid || len(f.Trees) != c.trees || string(f.Categories) != c.categories {
+			t.Errorf("%s: objective %q, sigmoid %v, %d trees, categories %s; want %+v",
+				c.name, f.Objective, f.Sigmoid, len(f.Trees), f.Categories, c)
+		}
 	}
 }
 

@@ -62,7 +62,7 @@ type Params struct {
 	CatMaxLevels int     // levels on the smaller side of a set, at most; 32
 	CatMinRows   float64 // rows by which a set must grow between two tries; 100
 	TargetLevels int     // features of more levels also get ordered target statistics (CatBoost); 64
-	TargetPrior  float64 // weight of the mean label in a target statistic, in rows; 1
+	TargetPrior  float64 // weight of the mean label in a target statistic, in rows; 5
 	TargetOrders int     // random orders of the rows target statistics are computed in, 0 turns them off; 2
 
 	// Early stopping; needs validation rows.
@@ -87,7 +87,7 @@ func DefaultParams() Params {
 		RowFraction: 1, ColumnFraction: 1,
 		Bins: 255, MinInBin: 3,
 		OneHotLevels: 4, CatSmooth: 10, CatL2: 10, CatMaxLevels: 32, CatMinRows: 100,
-		TargetLevels: 64, TargetPrior: 1, TargetOrders: 2,
+		TargetLevels: 64, TargetPrior: 5, TargetOrders: 2,
 		Metric: LogLoss,
 		Seed:   1, SaveEvery: 50,
 	}

@@ -13,7 +13,11 @@ const zeroThreshold = float64(float32(1e-35))
 //
 // LightGBM's own predict(raw_score=True) returns the sum even for a forest
 // that averages, and divides only on the way to the probability; here the
-// raw score always is what goes into the link function.
+// raw score always is what goes into the link function. It also takes the
+// numbers of a dense table from -1e-35 to 1e-35 for 0 before any tree sees
+// them, but not those of a sparse one; here every tree sees the number itself.
+// LightGBM puts thresholds at these two numbers and none between them, so it
+// shows at -1e-35 only.
 //
 // Predict panics if row does not have one value per feature.
 func (f *Forest) Predict(row []float32) float64 {

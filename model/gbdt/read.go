@@ -37,7 +37,9 @@ func (l Limits) orDefault() Limits {
 	}
 }
 
-// ReadText reads a forest in the LightGBM text format, version v4.
+// ReadText reads a forest in the LightGBM text format, version v4: a model of
+// any boosting type and any objective that has one output per row. What its
+// score means, [Forest.Objective] says.
 //
 // It refuses what [Forest.Validate] and limits refuse, text that is cut off
 // or has unknown or repeated fields, several outputs per row (multiclass),

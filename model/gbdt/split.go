@@ -171,7 +171,7 @@ func (s setSplit) split(feature int) split {
 // end. Bin 0, of missing, rare and unseen levels, always goes right.
 func (f *finder) bestSet(feat *feature, hist []uint64, k *kernel.Leaf, l *leaf) (best setSplit) {
 	rows := float64(l.rows.len()) / k.H // rows to a unit of Hessian
-	if feat.bins-1 <= f.p.OneHotLevels {
+	if feat.alone || feat.bins-1 <= f.p.OneHotLevels {
 		for b := 1; b < feat.bins; b++ {
 			if gain := k.Split(hist[b]); gain > best.gain {
 				best = setSplit{gain: gain, sum: hist[b], levels: []uint8{uint8(b)}}

@@ -70,35 +70,28 @@ func (t *table) bundle() {
 	}
 }
 
-// newTable puts d into bins.
-func newTable(d *Dataset, p *Params, workers *pool, prior float64) *table {
+// newTable puts d into bins. prior is the mean label.
+func newTable(d *Dataset, p *Params, s *seen, workers *pool, prior float64) *table {
 	t := &table{rows: d.Rows()}
 	found := make([][]feature, len(d.Names)) // per column of d
-	extra := make([][][]float32, len(d.Names))
-	sorters := make([]sorter, workers.workers)
-	workers.run(len(d.Names), func(f, worker int) {
-		if len(d.Categorical) == 0 || !d.Categorical[f] {
-			found[f] = []feature{numericFeature(d, p, f, d.hasMissing(f), &sorters[worker])}
-			return
+	encoded := make([][][]float32, len(d.Names))
+	step := (t.rows + sampleRows - 1) / sampleRows
+	workers.run((len(d.Names)+line-1)/line, func(group, _ int) {
+		first := group * line
+		sample := make([][]float32, min(line, len(d.Names)-first))
+		for i := range sample {
+			sample[i] = make([]float32, (t.rows+step-1)/step)
 		}
-		found[f] = []feature{categoricalFeature(d, p, f)}
-		levels := len(found[f][0].binOf)
-		few := p.TargetLevels
-		if p.Grower == Symmetric {
-			few = p.OneHotLevels // symmetric trees have no splits by sets found in a leaf
+		d.gather(sample, first, 0, step)
+		var sort sorter
+		for i, values := range sample {
+			f := first + i
+			if len(d.Categorical) == 0 || !d.Categorical[f] {
+				found[f] = []feature{numericFeature(p, f, values, s.missing[f], &sort)}
+			} else {
+				found[f], encoded[f] = categoricalFeatures(d, p, f, prior, &sort)
+			}
 		}
-		if found[f][0].bins-1 <= few || p.TargetOrders == 0 {
-			return
-		}
-		features, values := encodedFeatures(d, p, f, levels, prior)
-		for i := range features {
-			s := &sorters[worker]
-			sorted := s.sort(every(values[i], (t.rows+sampleRows-1)/sampleRows))
-			features[i].bounds = bounds(sorted, p.Bins, p.MinInBin)
-			features[i].bins = len(features[i].bounds) + 1
-		}
-		found[f] = append(found[f], features...)
-		extra[f] = values
 	})
 	for f := range found {
 		t.features = append(t.features, found[f]...)
@@ -108,76 +101,76 @@ func newTable(d *Dataset, p *Params, workers *pool, prior float64) *table {
 	for c := range t.bytes {
 		t.bytes[c] = make([]uint8, t.rows)
 	}
-	t.fill(d, extra, workers)
+	t.fill(d, encoded, workers)
 	return t
 }
 
-// every returns a copy of every k-th value.
-func every(values []float32, k int) []float32 {
-	out := make([]float32, 0, len(values)/k+1)
-	for i := 0; i < len(values); i += k {
-		out = append(out, values[i])
-	}
-	return out
-}
-
-// fillRows is the number of rows filled at a time: their values stay in the
-// cache while one feature after the other picks its own.
+// fillRows is the number of rows filled at a time: so many values of a few
+// columns stay in the cache until they are used.
 const fillRows = 256
 
-// fill computes the bytes of all columns.
-func (t *table) fill(d *Dataset, extra [][][]float32, workers *pool) {
+// fill computes the bytes of all columns. encoded has the values of encoded
+// features per column of d.
+func (t *table) fill(d *Dataset, encoded [][][]float32, workers *pool) {
 	search := make([]*kernel.Bounds, len(t.features))
+	of := make([][]int, len(d.Names)) // features per column of d
 	for f := range t.features {
-		if t.features[f].kind != categorical {
-			search[f] = kernel.NewBounds(t.features[f].bounds)
+		feat := &t.features[f]
+		of[feat.source] = append(of[feat.source], f)
+		if feat.kind != categorical {
+			search[f] = kernel.NewBounds(feat.bounds)
 		}
 	}
-	width := len(d.Names)
-	workers.blocks(t.rows, 64*fillRows, func(_, from, to, _ int) {
-		var values [fillRows]float32
-		var bins [fillRows]uint8
+	workers.blocks(t.rows, 16*fillRows, func(_, from, to, _ int) {
+		var room [line][fillRows]float32
 		for at := from; at < to; at += fillRows {
 			n := min(fillRows, to-at)
-			for f := range t.features {
-				feat := &t.features[f]
-				if feat.bins < 2 {
-					continue
+			for first := 0; first < len(of); first += line {
+				values := make([][]float32, min(line, len(of)-first))
+				for i := range values {
+					values[i] = room[i][:n]
 				}
-				x := values[:n]
-				if feat.kind == encoded {
-					first := f
-					for t.features[first].kind == encoded {
-						first--
-					}
-					x = extra[feat.source][f-first-1][at : at+n]
-				} else {
-					for i, j := 0, at*width+feat.source; i < n; i, j = i+1, j+width {
-						x[i] = d.X[j]
-					}
-				}
-				bytes := t.bytes[t.place[f].column][at : at+n]
-				out := bins[:n]
-				shared := len(t.columns[t.place[f].column].features) > 1
-				if !shared {
-					out = bytes
-				}
-				if feat.kind == categorical {
-					for i, v := range x {
-						out[i] = feat.bin(v)
-					}
-				} else {
-					kernel.Bins(out, x, search[f], uint8(feat.bins-1))
-				}
-				if shared {
-					unit := uint8(t.place[f].unit)
-					for i, b := range out {
-						bytes[i] += b * unit
+				d.gather(values, first, at, 1)
+				for i, x := range values {
+					for j, f := range of[first+i] {
+						if j > 0 {
+							x = encoded[first+i][j-1][at : at+n]
+						}
+						t.fillFeature(f, at, x, search[f])
 					}
 				}
 			}
 		}
 	})
+}
+
+// fillFeature computes the bins of feature f for rows from at on, which have
+// values x, at most fillRows.
+func (t *table) fillFeature(f, at int, x []float32, bounds *kernel.Bounds) {
+	feat := &t.features[f]
+	if feat.bins < 2 {
+		return
+	}
+	bytes := t.bytes[t.place[f].column][at : at+len(x)]
+	var room [fillRows]uint8
+	bins := room[:len(x)]
+	shared := len(t.columns[t.place[f].column].features) > 1
+	if !shared {
+		bins = bytes
+	}
+	if feat.kind == categorical {
+		for i, v := range x {
+			bins[i] = feat.bin(v)
+		}
+	} else {
+		kernel.Bins(bins, x, bounds, uint8(feat.bins-1))
+	}
+	if shared {
+		unit := uint8(t.place[f].unit)
+		for i, b := range bins {
+			bytes[i] += b * unit
+		}
+	}
 }
 
 // bin returns the bin of a category.

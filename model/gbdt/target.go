@@ -11,6 +11,40 @@ type encoding struct {
 	rest   float32
 }
 
+// categoricalFeatures returns the features made of categorical column f: its
+// levels and, if there are many of them, encodings, with their values per row.
+// Where there are encodings, levels are not split by sets: choosing the best
+// of so many sets fits noise (on a synthetic table of 50,000 rows and up to
+// 20,000 levels, sets beside encodings cost 0.03 of log loss).
+func categoricalFeatures(d *Dataset, p *Params, f int, prior float64, s *sorter) ([]feature, [][]float32) {
+	levels := categoricalFeature(d, p, f)
+	levels.alone = p.Grower == Symmetric // a set found in one leaf is no question for the others
+	few := p.TargetLevels
+	if p.Grower == Symmetric {
+		few = p.OneHotLevels
+	}
+	if levels.bins-1 <= few || p.TargetOrders == 0 {
+		return []feature{levels}, nil
+	}
+	levels.alone = true
+	features, values := encodedFeatures(d, p, f, len(levels.binOf), prior)
+	for i := range features {
+		sorted := s.sort(every(values[i], (d.Rows()+sampleRows-1)/sampleRows))
+		features[i].bounds = bounds(sorted, p.Bins, p.MinInBin)
+		features[i].bins = len(features[i].bounds) + 1
+	}
+	return append([]feature{levels}, features...), values
+}
+
+// every returns a copy of every k-th value.
+func every(values []float32, k int) []float32 {
+	out := make([]float32, 0, len(values)/k+1)
+	for i := 0; i < len(values); i += k {
+		out = append(out, values[i])
+	}
+	return out
+}
+
 // encodedFeatures returns what is added for the categorical column f, and the
 // values that training rows have in each: ordered target statistics in
 // several random orders, and how often the level occurs.

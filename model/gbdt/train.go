@@ -37,7 +37,7 @@ type History struct {
 // are not whole numbers, weights that are negative or all 0, tables that do
 // not match, or more memory than there is.
 func Train(ctx context.Context, p Params, train, valid *Dataset) (*Forest, *History, error) {
-	warnings, err := train.check()
+	seen, err := train.check()
 	if err != nil {
 		return nil, nil, fmt.Errorf("training rows: %w", err)
 	}
@@ -53,9 +53,8 @@ func Train(ctx context.Context, p Params, train, valid *Dataset) (*Forest, *Hist
 	if err := checkMemory(&p, train); err != nil {
 		return nil, nil, err
 	}
-	b := newBooster(p, train, valid)
+	b := newBooster(p, train, valid, seen)
 	defer b.grow.pool.close()
-	b.history.Warnings = append(b.history.Warnings, warnings...)
 	if err := b.run(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -100,15 +99,16 @@ type booster struct {
 	print        [32]byte // see fingerprint
 }
 
-func newBooster(p Params, train, valid *Dataset) *booster {
-	b := &booster{p: p, train: train, valid: valid, history: &History{Phases: map[string]time.Duration{}}}
+func newBooster(p Params, train, valid *Dataset, seen *seen) *booster {
+	b := &booster{p: p, train: train, valid: valid,
+		history: &History{Warnings: seen.warnings, Phases: map[string]time.Duration{}}}
 	n := train.Rows()
 	b.base = baseScore(train)
 	begin := time.Now()
 	b.grow.pool = newPool(p.Workers)
 	b.grow.p = &b.p
 	b.grow.phases = b.history.Phases
-	b.grow.t = newTable(train, &b.p, b.grow.pool, 1/(1+math.Exp(-b.base)))
+	b.grow.t = newTable(train, &b.p, seen, b.grow.pool, 1/(1+math.Exp(-b.base)))
 	b.history.Phases["bin"] = time.Since(begin)
 	b.grow.q = make([]uint64, n)
 	b.grow.rows, b.grow.right = make([]int32, n), make([]int32, n)

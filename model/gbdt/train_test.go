@@ -24,6 +24,16 @@ func mustTrain(t testing.TB, p Params, train, valid *Dataset) (*Forest, *History
 	return f, h
 }
 
+// newRun is a training run that has not begun.
+func newRun(t *testing.T, p Params, train, valid *Dataset) *booster {
+	t.Helper()
+	seen, err := train.check()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newBooster(p, train, valid, seen)
+}
+
 // quick are settings for tests.
 func quick() Params {
 	p := DefaultParams()
@@ -82,7 +92,7 @@ func TestTrainingScores(t *testing.T) {
 				p.TargetOrders = 0
 			}
 			p.TargetLevels, p.Workers = 64, 2
-			b := newBooster(p, train, valid)
+			b := newRun(t, p, train, valid)
 			defer b.grow.pool.close()
 			if err := b.run(context.Background()); err != nil {
 				t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,8 +12,11 @@ import (
 
 // WriteText writes f in the LightGBM text format, version v4. The same forest
 // always gives the same bytes, and a file that [ReadText] read comes out
-// again byte for byte if this function or LightGBM 4.6 wrote it with one
-// output per row (except its label_index, which is always written as 0).
+// again byte for byte if this function or LightGBM 4.6 or 4.7 wrote it with
+// one output per row. Two things are not kept: label_index, which is always
+// written as 0, and feature_importances, which always count the splits in the
+// trees of the file (LightGBM can be asked for sums of gains, or for some of
+// the trees, and then counts others).
 //
 // Thresholds, leaf values and leaf weights are written with 17 digits, so
 // nothing is lost; SplitGain, InternalValue, InternalWeight and Shrinkage,
@@ -140,14 +144,21 @@ func appendInts[T int | uint32](b []byte, key string, values []T) []byte {
 	return append(b, '\n')
 }
 
-// appendFloats appends a line "key=0.5 1 1e-05", as C's %.<digits>g prints.
+// appendFloats appends a line "key=0.5 1e-05 inf", as C's %.<digits>g prints.
 func appendFloats(b []byte, key string, values []float64, digits int) []byte {
 	b = append(append(b, key...), '=')
 	for i, v := range values {
 		if i > 0 {
 			b = append(b, ' ')
 		}
-		b = strconv.AppendFloat(b, v, 'g', digits, 64)
+		switch {
+		case math.IsInf(v, 1): // of which Go prints +Inf
+			b = append(b, "inf"...)
+		case math.IsInf(v, -1):
+			b = append(b, "-inf"...)
+		default:
+			b = strconv.AppendFloat(b, v, 'g', digits, 64)
+		}
 	}
 	return append(b, '\n')
 }

@@ -5,11 +5,11 @@ package kernel
 func detect() Level { return Plain }
 
 func histogram(hist *TileHistogram, tile []uint8, q []uint64, rows []int32, width int) {
-	histogramGo(hist, tile, q, rows, width)
+	histogramPlain(hist, tile, q, rows, width)
 }
 
 func histogramAll(hist *TileHistogram, tile []uint8, q []uint64, width int) {
-	histogramAllGo(hist, tile, q, width)
+	histogramAllPlain(hist, tile, q, width)
 }
 
 func subtract(a, b []uint64) { subtractGo(a, b) }

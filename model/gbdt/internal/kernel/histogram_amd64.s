@@ -8,8 +8,19 @@
 // whether there are more (the answers are always the same and cost nothing),
 // and why it never writes to columns that do not exist.
 
+// Without prefetching, lists of a tenth of the rows or less take ten times as
+// long: a row misses the caches twice and a core looks ahead only a few rows.
+// Prefetching goes to the first cache, and where rows lie far apart to the
+// second one long before, because that has room for more misses at a time:
+// sparse lists take 0.5 to 0.8 of the time, dense ones up to 1.1.
+//
+// Tried without gain, on Zen 4: eight bins a load, one bin a load, two rows at
+// a time, a loop for each width, passes over 8 to 16 columns so that their
+// histograms fit the first cache, not prefetching words.
+
 #define STRIDE (const_Stride*8) // bytes from column to column
-#define AHEAD (24*4)            // rows that prefetching is ahead, in bytes of row numbers
+#define NEAR (16*4)             // rows that prefetching is ahead, in bytes of row numbers
+#define FAR (64*4)              // the same to the second cache
 
 // Registers:
 //
@@ -80,11 +91,18 @@ next:
 	IMUL3Q $STRIDE, R13, R12      \
 	LEAQ   -STRIDE(DI)(R12*1), R12
 
-// func addRows(hist *TileHistogram, tile *uint8, q *uint64, rows, last *int32, n, width int)
+// AHEADROW sets AX to the row that is bytes of row numbers ahead, or the last.
+#define AHEADROW(bytes) \
+	LEAQ    bytes(R8), AX \
+	CMPQ    AX, R11       \
+	CMOVQHI R11, AX       \
+	MOVL    (AX), AX
+
+// func addRows(hist *TileHistogram, tile *uint8, q *uint64, rows, last *int32, n, width int, sparse bool)
 //
 // R8 is the cursor in the row numbers, R14 its end and R11 the last of the
 // list, of which this may be a part; R10 is the tile and R9 the words.
-TEXT ·addRows(SB), NOSPLIT, $0-56
+TEXT ·addRows(SB), NOSPLIT, $0-57
 	MOVQ hist+0(FP), DI
 	MOVQ tile+8(FP), R10
 	MOVQ q+16(FP), R9
@@ -97,21 +115,27 @@ TEXT ·addRows(SB), NOSPLIT, $0-56
 	PCALIGN $32
 
 loop:
-	LEAQ       AHEAD(R8), AX
-	CMPQ       AX, R11
-	CMOVQHI    R11, AX
-	MOVL       (AX), AX
+	CMPB       sparse+56(FP), $0
+	JEQ        near
+	AHEADROW(FAR)
+	PREFETCHT1 (R9)(AX*8)
+	SHLQ       $5, AX
+	PREFETCHT1 (R10)(AX*1)
+
+near:
+	AHEADROW(NEAR)
 	PREFETCHT0 (R9)(AX*8)
 	SHLQ       $5, AX
 	PREFETCHT0 (R10)(AX*1)
-	MOVL       (R8), SI
-	MOVQ       (R9)(SI*8), DX
-	SHLQ       $5, SI
-	ADDQ       R10, SI
+
+	MOVL (R8), SI
+	MOVQ (R9)(SI*8), DX
+	SHLQ $5, SI
+	ADDQ R10, SI
 	ADDROW
-	ADDQ       $4, R8
-	CMPQ       R8, R14
-	JNE        loop
+	ADDQ $4, R8
+	CMPQ R8, R14
+	JNE  loop
 	RET
 
 // func addRange(hist *TileHistogram, tile *uint8, q *uint64, n, width int)
