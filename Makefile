@@ -1,10 +1,11 @@
 # What a person types. Each target is a line or two that could be typed by hand.
 
 GO ?= go
+PYTHON ?= python3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RUN = testdata/complete_journey/churn.yaml
 
-.PHONY: build run test lint bench fuzz clean
+.PHONY: build run test lint bench fuzz .venv conformance bench-train clean
 
 build:            ## bin/churn
 	$(GO) build -trimpath -o bin/churn ./cmd/churn
@@ -32,6 +33,20 @@ fuzz:             ## every fuzz target for half a minute
 	    echo "$$name in $$(dirname $$target)"; \
 	    $(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $${FUZZTIME:-30s} ./$$(dirname $$target); \
 	  done; done
+
+# The last step of making .venv is the copy of the list it was made from.
+.venv: .venv/requirements.txt ## other people's gradient boosting, pinned
+
+.venv/requirements.txt: model/gbdt/peers/requirements.txt
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/pip install --quiet --requirement $<
+	cp $< $@
+
+conformance: .venv ## model/gbdt against LightGBM, XGBoost and shap
+	.venv/bin/python model/gbdt/peers/conformance.py
+
+bench-train: .venv ## model/gbdt against its peers: time, memory, accuracy
+	.venv/bin/python model/gbdt/peers/bench.py $(BENCH)
 
 clean:            ## what build and run made
 	rm -rf bin run

@@ -1,8 +1,21 @@
-// Package gbdt holds forests of binary decision trees: their data structure,
-// the LightGBM text format, prediction and exact Shapley values.
+// Package gbdt trains, holds, reads and writes forests of binary decision
+// trees for a yes-or-no question: gradient boosting, the LightGBM text format,
+// XGBoost's JSON and UBJSON, prediction and exact Shapley values.
 //
-// A [Forest] comes from [ReadText] (a file, ours or one written by LightGBM)
-// or is filled in field by field by whoever fitted the trees; then
+// [Train] makes a [Forest] from a [Dataset] and [Params]:
+//
+//  1. every feature is cut into at most 255 bins (binning.go); categories of
+//     many levels are also turned into numbers (target.go); features of few
+//     bins share a byte (table.go);
+//  2. for each tree, derivatives of the loss are rounded to whole numbers and
+//     packed in pairs (package kernel), a tree is grown leaf by leaf (grow.go)
+//     or level by level (symmetric.go), each split being the best of all that
+//     histograms of derivatives can tell apart (split.go);
+//  3. leaf values are computed from derivatives that are not rounded, scores
+//     move, and validation rows say when to stop (train.go).
+//
+// A Forest may also come from [ReadText] or [ReadXGBoost], or be filled in
+// field by field by whoever fitted the trees; then
 //
 //  1. [Forest.Validate] says whether the arrays describe trees at all;
 //  2. [Forest.Predict] gives the raw score of a row;
@@ -13,8 +26,15 @@
 // Prediction and Shapley values are written to be obviously right, not fast:
 // they are the oracle for compiled scorers.
 //
-// The package knows nothing of customers or churn, imports only the standard
-// library, and leaves out linear trees, several outputs per row and the link
-// function: the score of a binary forest is in log-odds, and turning it into
-// a probability is the caller's business.
+// The package knows nothing of customers or churn and imports the standard
+// library only, its kernels beside that what tells them the machine's
+// instructions. It leaves out losses other than the log loss, linear trees,
+// several outputs per row, ranking, training on several machines or on a GPU,
+// and the link function: the score of a binary forest is in log-odds, and
+// turning it into a probability is the caller's business.
+//
+// Rejected, as measured by prototypes: gradient-based one-side sampling and
+// gradients of a few levels (both cost accuracy), columns stored one after the
+// other instead of row by row (slower on leaves of few rows), vector scatter
+// and gather for histograms (no faster than scalar additions).
 package gbdt

@@ -15,7 +15,7 @@ import (
 // missing is NaN.
 type Forest struct {
 	// FeatureNames has one name per feature. A name is not empty, has no
-	// white space or control characters, and occurs once.
+	// blanks or control characters, and occurs once.
 	FeatureNames []string
 
 	// FeatureInfos says what training saw of each feature: "[min:max]" of a
@@ -64,7 +64,7 @@ type Forest struct {
 type Tree struct {
 	SplitFeature []int          // index of the feature a node looks at
 	SplitGain    []float64      // what the split gained in training
-	Threshold    []float64      // go left if value <= threshold; of a categorical node, the number of its set
+	Threshold    []float64      // go left if value <= threshold, which may be infinite; of a categorical node, the number of its set
 	DecisionType []DecisionType // kind of test and treatment of missing values
 	LeftChild    []int
 	RightChild   []int
@@ -111,7 +111,8 @@ func (t *Tree) NumLeaves() int { return len(t.LeafValue) }
 
 // Validate returns an error if f is not a forest: arrays of wrong length, a
 // node or leaf that is reached never or twice, a feature or set out of range,
-// a number that is infinite or NaN, a name the text format cannot hold.
+// a number that is NaN or (thresholds apart) infinite, a name the text format
+// cannot hold.
 // Every other method requires a valid forest.
 func (f *Forest) Validate() error {
 	if err := f.validateHeader(); err != nil {
@@ -178,9 +179,11 @@ func (f *Forest) validateHeader() error {
 	return nil
 }
 
-// isWord reports whether s is printable and not empty, without space.
+// isWord reports whether s is printable and not empty, without blanks. Other
+// white space, such as the non-breaking space, is a letter like any other to
+// LightGBM.
 func isWord(s string) bool {
-	return s != "" && isLine(s) && len(strings.Fields(s)) == 1 && strings.TrimSpace(s) == s
+	return s != "" && isLine(s) && !strings.Contains(s, " ")
 }
 
 // isLine reports whether s has no control characters.
@@ -228,7 +231,8 @@ func (t *Tree) validate(features int) error {
 		{"shrinkage", []float64{t.Shrinkage}},
 	} {
 		for i, v := range a.values {
-			if math.IsNaN(v) || math.IsInf(v, 0) {
+			// A threshold of +Inf asks whether the value is missing.
+			if math.IsNaN(v) || math.IsInf(v, 0) && a.name != "threshold" {
 				return fmt.Errorf("%s[%d] is %v, want a finite number", a.name, i, v)
 			}
 		}

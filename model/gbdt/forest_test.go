@@ -44,6 +44,8 @@ func TestDecision(t *testing.T) {
 		{"equal goes left", stump(MissingNaN, 5), 5, true},
 		{"above", stump(MissingNaN, 5), 6, false},
 		{"infinite", stump(MissingNaN|DefaultLeft, 1e300), inf, false},
+		{"infinite, infinite threshold", stump(MissingNaN, inf), inf, true},
+		{"NaN, infinite threshold", stump(MissingNaN, inf), nan, false},
 		{"NaN, default right", stump(MissingNaN, 5), nan, false},
 		{"NaN, default left", stump(MissingNaN|DefaultLeft, -5), nan, true},
 		{"NaN is 0 if nothing is missing", stump(MissingNone, 5), nan, true},

@@ -17,7 +17,7 @@ const golden = "../../testdata/lightgbm"
 
 var goldenModels = []string{
 	"boosted", "forest", "plain", "leaf",
-	"dart", "entropy", "custom", "codes", "numbers", "huge", "empty",
+	"dart", "entropy", "missing", "custom", "codes", "numbers", "huge", "empty",
 }
 
 func readGolden(t *testing.T, name string) (text []byte, f *Forest) {

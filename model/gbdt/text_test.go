@@ -2,6 +2,7 @@ package gbdt
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"strconv"
@@ -47,7 +48,9 @@ func TestTextRoundTrip(t *testing.T) {
 // TestTextKeepsEverything compares field by field, for a forest without
 // values of more than six digits.
 func TestTextKeepsEverything(t *testing.T) {
-	f := forestOf(2, stump(MissingZero|DefaultLeft, 0.1), stump(Categorical, 0, 5, 7))
+	f := forestOf(2, stump(MissingZero|DefaultLeft, 0.1), stump(Categorical, 0, 5, 7),
+		stump(MissingNaN, math.Inf(1)), stump(MissingNaN, math.Inf(-1)))
+	f.FeatureNames[1] = "non-breaking\u00a0space"
 	f.Objective, f.Sigmoid = "quantile alpha:0.9", 0
 	f.AverageOutput = true
 	f.MonotoneConstraints = []int{-1, 1}

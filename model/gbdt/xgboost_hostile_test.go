@@ -211,9 +211,9 @@ func TestReadXGBoostLimits(t *testing.T) {
 }
 
 // xgboostChain is a model of one tree, in UBJSON, in which node 2i tests
-// whether feature i is in a set of one code or missing, has a leaf to the
-// left and the next test to the right.
-func xgboostChain(tests int, code int32) []byte {
+// whether feature i, counted round and round, is missing or in a set of one
+// code, has a leaf to the left and the next test to the right.
+func xgboostChain(tests int, code int32, features int) []byte {
 	nodes := 2*tests + 1
 	column := func(value func(node int) int32) string {
 		b := fmt.Appendf(nil, "[$l#L%s", binary.BigEndian.AppendUint64(nil, uint64(nodes)))
@@ -243,7 +243,7 @@ func xgboostChain(tests int, code int32) []byte {
 	tree := ubjsonObject(
 		"left_children", inner(func(i int) int32 { return int32(i + 1) }, -1),
 		"right_children", inner(func(i int) int32 { return int32(i + 2) }, -1),
-		"split_indices", inner(func(i int) int32 { return int32(i / 2) }, 0),
+		"split_indices", inner(func(i int) int32 { return int32(i / 2 % features) }, 0),
 		"split_type", inner(func(int) int32 { return 1 }, 0),
 		"default_left", zero, "split_conditions", floats, "loss_changes", floats, "sum_hessian", floats,
 		"categories", sets(func(int) int32 { return code }),
@@ -256,7 +256,7 @@ func xgboostChain(tests int, code int32) []byte {
 		"learner", ubjsonObject(
 			"gradient_booster", ubjsonObject("name", ubjsonString("S", "gbtree"), "model", ubjsonObject(
 				"gbtree_model_param", ubjsonObject("num_trees", number(1)), "tree_info", "[i\x00]", "trees", "["+tree+"]")),
-			"learner_model_param", ubjsonObject("base_score", ubjsonString("S", "0.5"), "num_feature", number(tests)),
+			"learner_model_param", ubjsonObject("base_score", ubjsonString("S", "0.5"), "num_feature", number(features)),
 			"objective", ubjsonObject("name", ubjsonString("S", "binary:logistic"))),
 		"version", "[i\x03i\x04i\x01]"))
 }
@@ -288,7 +288,7 @@ func TestReadXGBoostMemory(t *testing.T) {
 		{"great codes", 1000, xgboostCodes - 1, "much more memory"},
 		{"branches that double", 30, 0, "much more memory"},
 	} {
-		doc := xgboostChain(c.tests, c.code)
+		doc := xgboostChain(c.tests, c.code, c.tests)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err := ReadXGBoost(bytes.NewReader(doc), Limits{})
@@ -313,7 +313,7 @@ func FuzzReadXGBoost(f *testing.F) {
 	for _, c := range xgboostHostile {
 		f.Add([]byte(strings.Replace(xgboostDoc, c.old, c.new, 1)))
 	}
-	f.Add(xgboostChain(5, 1000))
+	f.Add(xgboostChain(5, 1000, 5))
 	limits := Limits{Bytes: 1 << 20, Depth: 50}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		forest, err := ReadXGBoost(bytes.NewReader(data), limits)

@@ -1,6 +1,7 @@
 package gbdt
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -74,6 +75,20 @@ func TestXGBoostManyMissing(t *testing.T) {
 				t.Fatalf("row %v: leaf value %v, want %v", row, got, want)
 			}
 		}
+	}
+}
+
+// TestXGBoostDoublesOnce: three tests of one feature, each below the right side
+// of the last, all of which send missing values along with the set. The right
+// side of the first, two tests and three leaves, is there twice; below that it
+// is known whether the feature is missing. 3 + 3 + 1 leaves.
+func TestXGBoostDoublesOnce(t *testing.T) {
+	f, err := ReadXGBoost(bytes.NewReader(xgboostChain(3, 0, 1)), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := f.Trees[1].NumLeaves(); n != 7 {
+		t.Errorf("%d leaves, want 7", n)
 	}
 }
 

@@ -6,6 +6,7 @@
 
 Writes for each model NAME.txt, as Booster.save_model writes it, and NAME.csv:
 rows (all values exact in float32) with LightGBM's raw_score and pred_contrib.
+modes.py makes the models of the other ways to train.
 """
 
 import csv
@@ -13,8 +14,6 @@ import csv
 import lightgbm
 import numpy as np
 import pandas as pd
-
-assert lightgbm.__version__ == "4.6.0", lightgbm.__version__
 
 NAMES = ["tenure", "spend", "plan", "region", "late", "constant"]
 
@@ -73,7 +72,21 @@ def odd_rows(x):
     return rows.astype(np.float32).astype(np.float64)
 
 
+def save(name, model, rows):
+    """Writes NAME.txt and NAME.csv."""
+    model.save_model(name + ".txt")
+    raw = model.predict(rows, raw_score=True)
+    contributions = model.predict(rows, pred_contrib=True)
+    names = model.feature_name()
+    with open(name + ".csv", "w", newline="") as out:
+        w = csv.writer(out, lineterminator="\n")
+        w.writerow(names + ["raw_score"] + ["contribution_" + n for n in names] + ["base"])
+        for row in np.column_stack([rows, raw, contributions]):
+            w.writerow([repr(float(v)) for v in row])
+
+
 def main():
+    assert lightgbm.__version__ == "4.6.0", lightgbm.__version__
     rng = np.random.default_rng(20261122)
     x = table(rng, 3000)
     y = labels(rng, x)
@@ -106,16 +119,8 @@ def main():
         ("boosted", boosted, [0, 1, 2, 3, 4, 5]), ("forest", forest, [0, 1, 2, 3, 4, 5]),
         ("plain", plain, [0, 4]), ("leaf", leaf, [0, 4]),
     ]:
-        data = rows[:, columns]
-        model.save_model(name + ".txt")
-        raw = model.predict(data, raw_score=True)
-        contributions = model.predict(data, pred_contrib=True)
-        names = model.feature_name()
-        with open(name + ".csv", "w", newline="") as out:
-            w = csv.writer(out, lineterminator="\n")
-            w.writerow(names + ["raw_score"] + ["contribution_" + n for n in names] + ["base"])
-            for row in np.column_stack([data, raw, contributions]):
-                w.writerow([repr(float(v)) for v in row])
+        save(name, model, rows[:, columns])
 
 
-main()
+if __name__ == "__main__":
+    main()

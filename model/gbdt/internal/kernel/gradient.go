@@ -21,8 +21,18 @@ func Gradients(g, h []float32, score []float64, sign, weight []float32) (sumG, s
 }
 
 func gradientsGo(g, h []float32, score []float64, sign, weight []float32) (sumG, sumH float64) {
-	// The sums are those of eight lanes, as a vector unit forms them.
-	var laneG, laneH [8]float64
+	var sums laneSums
+	gradientRows(&sums, g, h, score, sign, weight)
+	return sum8(&sums.g), sum8(&sums.h)
+}
+
+// laneSums are the sums of |g| and of h of eight lanes, as a vector unit forms
+// them: row i is in lane i%8.
+type laneSums struct{ g, h [8]float64 }
+
+// gradientRows is Gradients for rows of which the first is in lane 0; it adds
+// to sums.
+func gradientRows(sums *laneSums, g, h []float32, score []float64, sign, weight []float32) {
 	for i, s := range score {
 		m := 1 / (1 + exp(float32(s)*sign[i])) // |g|
 		hi := float32(m * (1 - m))
@@ -31,10 +41,9 @@ func gradientsGo(g, h []float32, score []float64, sign, weight []float32) (sumG,
 			hi = float32(hi * weight[i])
 		}
 		g[i], h[i] = float32(m*-sign[i]), hi
-		laneG[i%8] += float64(m)
-		laneH[i%8] += float64(hi)
+		sums.g[i%8] += float64(m)
+		sums.h[i%8] += float64(hi)
 	}
-	return sum8(&laneG), sum8(&laneH)
 }
 
 func sum8(lane *[8]float64) float64 {
@@ -51,12 +60,16 @@ const (
 	roundMagic     = 1<<23 + 1<<22 // adding and subtracting it rounds to a whole number
 )
 
-// expPoly are the coefficients of the polynomial of Cephes' expf, by S. Moshier,
-// highest power first: exp(r) = 1 + r + r*r*(p0*r^5 + ... + p5).
-var expPoly = [6]float32{
-	1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3,
-	4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
-}
+// Coefficients of the polynomial of Cephes' expf, by S. Moshier, highest power
+// first: exp(r) = 1 + r + r*r*(p0*r^5 + ... + p5).
+const (
+	p0 = 1.9875691500e-4
+	p1 = 1.3981999507e-3
+	p2 = 8.3334519073e-3
+	p3 = 4.1665795894e-2
+	p4 = 1.6666665459e-1
+	p5 = 5.0000001201e-1
+)
 
 // exp is e^x for x cut to [expMin, expMax]; NaN gives expMin's value.
 func exp(x float32) float32 {
@@ -69,11 +82,11 @@ func exp(x float32) float32 {
 	k := float32(float32(x*log2e)+roundMagic) - roundMagic
 	r := x - float32(k*ln2High)
 	r -= float32(k * ln2Low)
-	p := expPoly[0]
-	for _, c := range expPoly[1:] {
-		p = float32(p*r) + c
-	}
-	p = float32(float32(p*float32(r*r))+r) + 1
+	// Terms in pairs: operations wait for fewer others than in Horner's rule.
+	r2 := float32(r * r)
+	p := float32(r2*(float32(p0*r)+p1)) + (float32(p2*r) + p3)
+	p = float32(r2*p) + (float32(p4*r) + p5)
+	p = float32(float32(r2*p)+r) + 1
 	return p * math.Float32frombits(uint32(int32(k)+127)<<23)
 }
 
