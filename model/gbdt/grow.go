@@ -19,10 +19,9 @@ type grower struct {
 	rows    []int32  // the rows in the bag, then the others, those of a leaf side by side
 	right   []int32  // room for rows that are moved
 
-	free    [][]uint64              // histograms not in use
-	scratch []*kernel.TileHistogram // per worker
-	halves  []*kernel.TileHistogram // per tile and part, where rows are shared out
-	found   []tileBest              // per build and tile and child, see histograms
+	free  [][]uint64              // histograms not in use
+	parts []*kernel.TileHistogram // per tile and part, where rows are shared out
+	found []tileBest              // per build and tile and child, see histograms
 
 	leaves []leaf
 	tree   builder
@@ -72,7 +71,7 @@ func (g *grower) prepare(use []bool) {
 	g.tiles = g.t.pack(use, g.tiles, g.pool)
 	g.words = 0
 	for i := range g.tiles {
-		g.words += g.tiles[i].words()
+		g.words += g.tiles[i].words
 	}
 	g.leaves, g.free = g.leaves[:0], nil // histograms of another layout
 }
@@ -135,16 +134,12 @@ func (g *grower) histograms(builds []build, search bool) {
 		g.found = make([]tileBest, need)
 	}
 	g.found = g.found[:need]
-	finish := func(b, i int, h *kernel.TileHistogram) {
-		small, large := &g.leaves[builds[b].small], (*leaf)(nil)
+	finish := func(b, i int) {
+		small, large, t := &g.leaves[builds[b].small], (*leaf)(nil), &g.tiles[i]
+		g.t.margins(t.of(small.histogram), t)
 		if builds[b].large >= 0 {
 			large = &g.leaves[builds[b].large]
-		}
-		t := &g.tiles[i]
-		counted := small.histogram[t.first : t.first+t.words()]
-		g.t.unpack(counted, h, t)
-		if large != nil {
-			kernel.Subtract(large.histogram[t.first:t.first+t.words()], counted)
+			t.subtract(t.of(large.histogram), t.of(small.histogram))
 		}
 		if search {
 			g.found[2*(b*tiles+i)] = g.search(small, t)
@@ -154,12 +149,11 @@ func (g *grower) histograms(builds []build, search bool) {
 		}
 	}
 	if parts == 1 {
-		g.each(work, len(builds)*tiles, func(task, worker int) {
+		g.each(work, len(builds)*tiles, func(task, _ int) {
 			b, i := task/tiles, task%tiles
-			l := &g.leaves[builds[b].small]
-			h := g.scratch[worker]
-			g.count(h, &g.tiles[i], l.rows)
-			finish(b, i, h)
+			l, t := &g.leaves[builds[b].small], &g.tiles[i]
+			g.count((*kernel.TileHistogram)(t.of(l.histogram)), t, l.rows)
+			finish(b, i)
 		})
 	} else {
 		g.countParts(builds, parts, finish)
@@ -177,33 +171,35 @@ func (g *grower) histograms(builds []build, search bool) {
 
 // countParts is for few wide tasks: each worker counts a part of the rows,
 // and the sums are added, which is exact in any order.
-func (g *grower) countParts(builds []build, parts int, finish func(b, i int, h *kernel.TileHistogram)) {
+func (g *grower) countParts(builds []build, parts int, finish func(b, i int)) {
 	tiles := len(g.tiles)
-	for len(g.halves) < len(builds)*tiles*parts {
-		g.halves = append(g.halves, new(kernel.TileHistogram))
+	for len(g.parts) < len(builds)*tiles*parts {
+		g.parts = append(g.parts, new(kernel.TileHistogram))
 	}
 	g.pool.run(len(builds)*tiles*parts, func(task, _ int) {
 		b, i, part := task/parts/tiles, task/parts%tiles, task%parts
 		rows := g.leaves[builds[b].small].rows
 		n := rows.len()
-		g.count(g.halves[task], &g.tiles[i], span{rows.from + part*n/parts, rows.from + (part+1)*n/parts})
+		g.count(g.parts[task], &g.tiles[i], span{rows.from + part*n/parts, rows.from + (part+1)*n/parts})
 	})
 	g.pool.run(len(builds)*tiles, func(task, _ int) {
-		sum := g.halves[task*parts]
-		used := sum[:len(g.tiles[task%tiles].columns)*kernel.Stride]
-		for _, other := range g.halves[task*parts+1 : (task+1)*parts] {
-			for i, w := range other[:len(used)] {
-				used[i] += w
+		b, i := task/tiles, task%tiles
+		t := &g.tiles[i]
+		sum := t.of(g.leaves[builds[b].small].histogram)[:len(t.columns)*kernel.Stride]
+		clear(sum)
+		for _, part := range g.parts[task*parts : (task+1)*parts] {
+			for i, w := range part[:len(sum)] {
+				sum[i] += w
 			}
 		}
-		finish(task/tiles, task%tiles, sum)
+		finish(b, i)
 	})
 }
 
 // count makes h the histogram of rows over the columns of t.
 func (g *grower) count(h *kernel.TileHistogram, t *tile, rows span) {
 	width := len(t.columns)
-	clear(h[:(width+3)/4*4*kernel.Stride])
+	clear(h[:width*kernel.Stride])
 	if g.p.RowFraction == 1 && rows.len() == len(g.rows) {
 		kernel.HistogramAll(h, t.data, g.q, 0, len(g.q), width)
 		return
@@ -225,7 +221,7 @@ func (g *grower) search(l *leaf, t *tile) (best tileBest) {
 			continue
 		}
 		at := t.first + t.at[i]
-		raw := g.gain(f, l.histogram[at:t.first+t.at[i+1]], &k, l)
+		raw := g.gain(f, l.histogram[at:at+t.size[i]], &k, l)
 		if gain := raw - unsplit; gain > least && raw > best.raw {
 			best = tileBest{gain: gain, feature: f, at: at, raw: raw}
 		}

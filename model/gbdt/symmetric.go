@@ -81,7 +81,7 @@ func (g *grower) bestQuestion() (best question) {
 			if !g.usable[f] {
 				continue
 			}
-			at, words := t.first+t.at[i], t.at[i+1]-t.at[i]
+			at, words := t.first+t.at[i], t.size[i]
 			q := g.ofFeature(f, at, words, leaves, ks, unsplit)
 			q.gain -= total
 			if q.gain > g.minGain(total) && q.gain > found[task].gain {

@@ -182,21 +182,25 @@ func (f *feature) bin(code float32) uint8 {
 }
 
 // A tile is up to kernel.TileWidth columns, row by row, and the layout of
-// their histograms.
+// their histograms: those of the columns, as kernel.Histogram wants them, then
+// those of the features that share a column. A feature with a column of its
+// own has its histogram there.
 type tile struct {
-	columns []int
+	columns []int   // those of one feature first
+	alone   int     // how many of them are of one feature
 	data    []uint8 // row r has its bytes at [r*kernel.TileWidth, ...)
 
-	// The features to be split, in order, the position of their columns among
-	// columns, and where each has its histogram within that of the tile:
-	// [at[i], at[i+1]), a multiple of 8 words.
+	// The features to be split, in order, and where each has its histogram
+	// within that of the tile: [at[i], at[i]+size[i]), a multiple of 8 words.
 	features []int
-	position []int
-	at       []int
-	first    int // where the histogram of the tile starts in that of a leaf
+	at, size []int
+	from     []int // of a feature that shares it, the histogram of its column; -1: none
+	words    int   // of the histogram of the tile
+	first    int   // where it starts in that of a leaf
 }
 
-func (t *tile) words() int { return t.at[len(t.at)-1] }
+// of returns the part of a leaf's histogram that is the tile's.
+func (t *tile) of(histogram []uint64) []uint64 { return histogram[t.first : t.first+t.words] }
 
 // pack puts the columns that hold a feature in use into tiles of nearly equal
 // width, their number a multiple of workers if that leaves them wide enough
@@ -228,15 +232,22 @@ func (t *table) pack(use []bool, old []tile, workers *pool) []tile {
 			tl.data = make([]uint8, t.rows*kernel.TileWidth)
 		}
 		t.copyRows(tl, workers)
-		first += tl.words()
+		first += tl.words
 	}
 	return tiles
 }
 
 // layOut decides which features of a tile have their histograms where.
 func (t *table) layOut(tl *tile, use []bool) {
+	tl.columns = slices.Clone(tl.columns)
+	slices.SortStableFunc(tl.columns, func(a, b int) int {
+		return cmp.Compare(min(len(t.columns[a].features), 2), min(len(t.columns[b].features), 2))
+	})
 	position := map[int]int{}
 	for i, c := range tl.columns {
+		if len(t.columns[c].features) == 1 {
+			tl.alone = i + 1
+		}
 		for _, f := range t.columns[c].features {
 			if use[f] {
 				tl.features = append(tl.features, f)
@@ -245,10 +256,17 @@ func (t *table) layOut(tl *tile, use []bool) {
 		}
 	}
 	slices.Sort(tl.features)
-	tl.at = []int{0}
+	tl.words = kernel.TileWidth * kernel.Stride
 	for _, f := range tl.features {
-		tl.position = append(tl.position, position[f])
-		tl.at = append(tl.at, tl.words()+(t.features[f].bins+7)/8*8)
+		column := position[f] * kernel.Stride
+		size := (t.features[f].bins + 7) / 8 * 8
+		tl.size = append(tl.size, size)
+		if position[f] < tl.alone {
+			tl.at, tl.from = append(tl.at, column), append(tl.from, -1)
+		} else {
+			tl.at, tl.from = append(tl.at, tl.words), append(tl.from, column)
+			tl.words += size
+		}
 	}
 }
 
@@ -278,18 +296,17 @@ func (t *table) copyRows(tl *tile, workers *pool) {
 	})
 }
 
-// unpack turns the histograms of the columns of tl into those of its
-// features.
-func (t *table) unpack(features []uint64, columns *kernel.TileHistogram, tl *tile) {
+// margins computes, in the histogram of a tile, those of features that share
+// a column from that of the column.
+func (t *table) margins(histogram []uint64, tl *tile) {
 	for i, f := range tl.features {
-		to := features[tl.at[i]:tl.at[i+1]]
-		c, bins, unit := tl.position[i], t.features[f].bins, t.place[f].unit
-		from := columns[c*kernel.Stride : c*kernel.Stride+t.columns[tl.columns[c]].bins]
-		if len(from) == bins {
-			clear(to[copy(to, from):])
+		if tl.from[i] < 0 {
 			continue
 		}
+		bins, unit := t.features[f].bins, t.place[f].unit
+		to := histogram[tl.at[i] : tl.at[i]+tl.size[i]]
 		clear(to)
+		from := histogram[tl.from[i] : tl.from[i]+t.columns[t.place[f].column].bins]
 		for len(from) > 0 {
 			for bin := range bins {
 				sum := to[bin]
@@ -301,4 +318,13 @@ func (t *table) unpack(features []uint64, columns *kernel.TileHistogram, tl *til
 			}
 		}
 	}
+}
+
+// subtract takes the histogram of one child from that of the parent, which
+// becomes that of the other child.
+func (t *tile) subtract(parent, child []uint64) {
+	alone := t.alone * kernel.Stride
+	kernel.Subtract(parent[:alone], child[:alone])
+	const shared = kernel.TileWidth * kernel.Stride
+	kernel.Subtract(parent[shared:], child[shared:])
 }

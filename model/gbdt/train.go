@@ -112,9 +112,6 @@ func newBooster(p Params, train, valid *Dataset, seen *seen) *booster {
 	b.history.Phases["bin"] = time.Since(begin)
 	b.grow.q = make([]uint64, n)
 	b.grow.rows, b.grow.right = make([]int32, n), make([]int32, n)
-	for range p.Workers {
-		b.grow.scratch = append(b.grow.scratch, new(kernel.TileHistogram))
-	}
 	b.sign, b.score = make([]float32, n), make([]float64, n)
 	b.g, b.h = make([]float32, n), make([]float32, n)
 	for i, y := range train.Labels {

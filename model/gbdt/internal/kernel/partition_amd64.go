@@ -5,7 +5,7 @@ package kernel
 // rows, and from leave on.
 //
 //go:noescape
-func partitionAVX2(rows, stay, leave *int32, column *uint8, left *[256]uint8, n int) int
+func partitionAVX2(rows, stay, leave *int32, column *uint8, left *[256]uint8, n int, together *[256]uint64) int
 
 // partitionAVX512 is the same for a multiple of 16; safe is the length of the
 // column less 128.
@@ -43,7 +43,7 @@ func partition(rows, right []int32, column []uint8, left *[256]uint8) int {
 		if level == AVX512 {
 			stay += partitionAVX512(&rows[read], &rows[stay], &right[read-stay], &column[0], left, n, len(column)-128)
 		} else {
-			stay += partitionAVX2(&rows[read], &rows[stay], &right[read-stay], &column[0], left, n)
+			stay += partitionAVX2(&rows[read], &rows[stay], &right[read-stay], &column[0], left, n, &together)
 		}
 		read += n
 	}

@@ -37,16 +37,17 @@
 	VPMOVMSKB Y1, AX              \
 	MOVL      AX, bits-(32-4*i)(SP)
 
-// func partitionAVX2(rows, stay, leave *int32, column *uint8, left *[256]uint8, n int) int
+// func partitionAVX2(rows, stay, leave *int32, column *uint8, left *[256]uint8, n int, together *[256]uint64) int
 //
-// Y15 is left as bits and Y14 is 31s. R11 is a table of shuffles.
-TEXT ·partitionAVX2(SB), NOSPLIT, $32-56
+// Y15 is left as bits and Y14 is 31s. R11 is together.
+TEXT ·partitionAVX2(SB), NOSPLIT, $32-64
 	MOVQ     rows+0(FP), DI
 	MOVQ     stay+8(FP), R8
 	MOVQ     leave+16(FP), R9
 	MOVQ     column+24(FP), SI
 	MOVQ     left+32(FP), R10
 	MOVQ     n+40(FP), CX
+	MOVQ     together+48(FP), R11
 	BITS(0)
 	BITS(1)
 	BITS(2)
@@ -58,8 +59,6 @@ TEXT ·partitionAVX2(SB), NOSPLIT, $32-56
 	VMOVDQU  bits-32(SP), Y15
 	VPCMPEQD Y14, Y14, Y14
 	VPSRLD   $27, Y14, Y14
-	LEAQ     ·together(SB), R11
-	PCALIGN  $32
 
 loop:
 	VMOVDQU   (DI), Y0
@@ -98,7 +97,7 @@ loop:
 
 	SUBQ stay+8(FP), R8
 	SHRQ $2, R8
-	MOVQ R8, ret+48(FP)
+	MOVQ R8, ret+56(FP)
 	VZEROUPPER
 	RET
 
@@ -129,7 +128,6 @@ TEXT ·partitionAVX512(SB), NOSPLIT, $32-64
 	VBROADCASTI64X4 bits-32(SP), Z31
 	VPTERNLOGD      $255, Z30, Z30, Z30
 	VPSRLD          $31, Z30, Z30
-	PCALIGN         $32
 
 loop:
 	VMOVDQU32 (DI), Z0

@@ -8,7 +8,6 @@ TEXT ·subtractAVX2(SB), NOSPLIT, $0-24
 	MOVQ a+0(FP), DI
 	MOVQ b+8(FP), SI
 	MOVQ n+16(FP), CX
-	PCALIGN $32
 
 loop:
 	VMOVDQU (DI), Y0
@@ -47,7 +46,6 @@ TEXT ·subtractAVX512(SB), NOSPLIT, $0-24
 	MOVQ a+0(FP), DI
 	MOVQ b+8(FP), SI
 	MOVQ n+16(FP), CX
-	PCALIGN $32
 
 loop:
 	VMOVDQU64 (DI), Z0
