@@ -1,7 +1,6 @@
 package gbdt
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -89,7 +88,8 @@ func (f *finder) gain(i int, hist []uint64, k *kernel.Leaf, l *leaf) float64 {
 func (f *finder) split(i int, hist []uint64, k *kernel.Leaf, l *leaf, gain float64) split {
 	feat := &f.t.features[i]
 	if feat.kind == categorical {
-		return f.bestSet(feat, hist, k, l).split(i)
+		set := f.bestSet(feat, hist, k, l)
+		return set.split(i)
 	}
 	missing := feat.missingSum(hist)
 	var c binSplit
@@ -154,13 +154,18 @@ func (f *feature) restIsLow(bin int) bool { return f.code.rest <= f.bounds[bin] 
 type setSplit struct {
 	gain   float64
 	sum    uint64
-	levels []uint8 // bins that go left
+	levels levelOrder // of which those from `from` to `to` go left
+	from   int
+	to     int
 	many   bool
 }
 
-func (s setSplit) split(feature int) split {
+// levelOrder is bins of a categorical feature in some order.
+type levelOrder [256]uint8
+
+func (s *setSplit) split(feature int) split {
 	out := split{feature: feature, sum: s.sum, set: s.many}
-	for _, b := range s.levels {
+	for _, b := range s.levels[s.from:s.to] {
 		out.left[b] = true
 	}
 	return out
@@ -174,36 +179,24 @@ func (f *finder) bestSet(feat *feature, hist []uint64, k *kernel.Leaf, l *leaf) 
 	if feat.alone || feat.bins-1 <= f.p.OneHotLevels {
 		for b := 1; b < feat.bins; b++ {
 			if gain := k.Split(hist[b]); gain > best.gain {
-				best = setSplit{gain: gain, sum: hist[b], levels: []uint8{uint8(b)}}
+				best.gain, best.sum = gain, hist[b]
+				best.levels[0], best.to = uint8(b), 1
 			}
 		}
 		return best
 	}
-	var levels [256]uint8
-	var ratio [256]float64
-	n := 0
-	smooth := f.p.CatSmooth * f.hScale
-	for b := 1; b < feat.bins; b++ {
-		if g, h := kernel.Unpack(hist[b]); h > 0 && float64(h*rows) >= f.p.CatSmooth {
-			levels[n], ratio[b] = uint8(b), g/(h+smooth)
-			n++
-		}
-	}
-	order := levels[:n]
-	slices.SortFunc(order, func(a, b uint8) int {
-		return cmp.Or(cmp.Compare(ratio[a], ratio[b]), cmp.Compare(a, b))
-	})
+	n := f.order(&best.levels, feat, hist, rows)
 	harder := *k
 	harder.L2 += f.p.CatL2 * f.hScale
 	most := min(f.p.CatMaxLevels, (n+1)/2)
-	take, fromEnd := 0, false
+	best.many = true
 	for _, end := range [2]bool{false, true} {
 		var sum uint64
 		group := 0.0
 		for i := range most {
-			b := order[i]
+			b := best.levels[i]
 			if end {
-				b = order[n-1-i]
+				b = best.levels[n-1-i]
 			}
 			sum += hist[b]
 			_, h := kernel.Unpack(hist[b])
@@ -220,18 +213,36 @@ func (f *finder) bestSet(feat *feature, hist []uint64, k *kernel.Leaf, l *leaf) 
 			}
 			group = 0
 			if gain := harder.Split(sum); gain > best.gain {
-				best = setSplit{gain: gain, sum: sum, many: true}
-				take, fromEnd = i+1, end
+				best.gain, best.sum, best.from, best.to = gain, sum, 0, i+1
+				if end {
+					best.from, best.to = n-1-i, n
+				}
 			}
 		}
 	}
-	if fromEnd {
-		order = order[n-take:]
-	} else {
-		order = order[:take]
-	}
-	best.levels = slices.Clone(order)
 	return best
+}
+
+// order puts the levels that have enough rows in order of their mean gradient,
+// the lower bin first among equals, and returns how many they are. Levels are
+// few and leaves many: nothing beats sorting by insertion.
+func (f *finder) order(levels *levelOrder, feat *feature, hist []uint64, rows float64) (n int) {
+	var ratio [256]float64
+	smooth := f.p.CatSmooth * f.hScale
+	for b := 1; b < feat.bins; b++ {
+		g, h := kernel.Unpack(hist[b])
+		if h <= 0 || float64(h*rows) < f.p.CatSmooth {
+			continue
+		}
+		r := g / (h + smooth)
+		i := n
+		for ; i > 0 && ratio[i-1] > r; i-- {
+			ratio[i], levels[i] = ratio[i-1], levels[i-1]
+		}
+		ratio[i], levels[i] = r, uint8(b)
+		n++
+	}
+	return n
 }
 
 // binSplit is a split of a feature in the order of its bins.

@@ -165,7 +165,8 @@ func (g *grower) ask(i int, q question) bool {
 	feat := &g.t.features[q.feature]
 	hist := l.histogram[q.at : q.at+feat.bins]
 	if feat.kind == categorical {
-		l.best = setSplit{sum: hist[q.bin], levels: []uint8{uint8(q.bin)}}.split(q.feature)
+		one := setSplit{sum: hist[q.bin], levels: levelOrder{uint8(q.bin)}, to: 1}
+		l.best = one.split(q.feature)
 	} else {
 		l.best = g.atBin(q.feature, hist, &k, q.bin, q.missing)
 	}

@@ -307,14 +307,22 @@ func (t *table) margins(histogram []uint64, tl *tile) {
 		to := histogram[tl.at[i] : tl.at[i]+tl.size[i]]
 		clear(to)
 		from := histogram[tl.from[i] : tl.from[i]+t.columns[t.place[f].column].bins]
-		for len(from) > 0 {
-			for bin := range bins {
-				sum := to[bin]
-				for _, w := range from[:unit] {
-					sum += w
+		if unit == 1 { // the lowest digit: add up stretches
+			for ; len(from) > 0; from = from[bins:] {
+				for bin, w := range from[:bins] {
+					to[bin] += w
 				}
-				to[bin] = sum
-				from = from[unit:]
+			}
+			continue
+		}
+		for bin := 0; len(from) > 0; from = from[unit:] {
+			sum := to[bin]
+			for _, w := range from[:unit] {
+				sum += w
+			}
+			to[bin] = sum
+			if bin++; bin == bins {
+				bin = 0
 			}
 		}
 	}

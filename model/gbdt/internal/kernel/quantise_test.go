@@ -28,7 +28,7 @@ func TestQuantise(t *testing.T) {
 
 	g, h = randomGradients(r, 64)
 	copy(g, []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0.99999994, -0.99999994, 1e-45, -1e-45, 1e-30, -1e-30})
-	copy(h, []float32{0, 1, 0.25, 0.99999994, 1e-45, 1e-30})
+	copy(h, []float32{0, 1, 0.25, 0.99999994, 1e-45, 1e-30, -0.5, -1e-30, -1})
 	for _, scale := range []float32{0, 1e-30, 1, 1 << 15, 1 << 23, 1<<31 - 128} {
 		checkQuantise(t, g, h, scale, scale, 0, 0)
 	}
