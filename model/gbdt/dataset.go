@@ -36,15 +36,15 @@ func (d *Dataset) check() (*seen, error) {
 	n, features := d.Rows(), len(d.Names)
 	switch {
 	case features == 0:
-		return nil, errors.New("there are no features")
+		return nil, errors.New("no features")
 	case n == 0:
-		return nil, errors.New("there are no rows")
+		return nil, errors.New("no rows")
 	case n > maxRows:
 		return nil, fmt.Errorf("%d rows are more than %d", n, maxRows)
 	case len(d.X) != n*features:
-		return nil, fmt.Errorf("X has %d values, want %d for %d rows of %d features", len(d.X), n*features, n, features)
+		return nil, fmt.Errorf("field X has %d values, want %d for %d rows of %d features", len(d.X), n*features, n, features)
 	case len(d.Categorical) != 0 && len(d.Categorical) != features:
-		return nil, fmt.Errorf("Categorical has %d values for %d features", len(d.Categorical), features)
+		return nil, fmt.Errorf("field Categorical has %d values for %d features", len(d.Categorical), features)
 	case len(d.Weights) != 0 && len(d.Weights) != n:
 		return nil, fmt.Errorf("%d weights for %d rows", len(d.Weights), n)
 	}
@@ -77,14 +77,22 @@ func (d *Dataset) check() (*seen, error) {
 func (d *Dataset) checkValues() (*seen, error) {
 	features := len(d.Names)
 	s := &seen{missing: make([]bool, features)}
-	varies := make([]bool, features)
-	first := d.X[:features]
+	first, differ := make([]uint32, features), make([]uint32, features) // bits
+	for f, x := range d.X[:features] {
+		first[f] = math.Float32bits(x)
+	}
+	var codes []int // categorical features
+	for f, categorical := range d.Categorical {
+		if categorical {
+			codes = append(codes, f)
+		}
+	}
+	const special = 0x7f800000 // exponent of what is infinite or no number
 	for at := 0; at < len(d.X); at += features {
 		for f, x := range d.X[at : at+features] {
-			if x != first[f] {
-				varies[f] = true // and where the first is missing, see below
-			}
-			if x-x != 0 { // missing or infinite
+			bits := math.Float32bits(x)
+			differ[f] |= bits ^ first[f]
+			if bits&special == special {
 				if x == x {
 					return nil, fmt.Errorf("row %d, feature %q: value is %v; NaN means missing, else cut it to a finite number",
 						at/features, d.Names[f], x)
@@ -92,18 +100,16 @@ func (d *Dataset) checkValues() (*seen, error) {
 				s.missing[f] = true
 			}
 		}
+		for _, f := range codes {
+			if x := d.X[at+f]; x == x && (x < 0 || x >= maxCode || x != float32(int(x))) {
+				return nil, fmt.Errorf("row %d, feature %q: category %v is not a whole number from 0 to %d",
+					at/features, d.Names[f], x, maxCode-1)
+			}
+		}
 	}
 	for f, name := range d.Names {
-		if first[f] != first[f] {
-			varies[f] = d.hasValue(f)
-		}
-		if !varies[f] {
+		if differ[f] == 0 || s.missing[f] && !d.hasValue(f) {
 			s.warnings = append(s.warnings, fmt.Sprintf("feature %q has the same value in every row", name))
-		}
-		if len(d.Categorical) != 0 && d.Categorical[f] {
-			if err := d.checkCodes(f); err != nil {
-				return nil, err
-			}
 		}
 	}
 	return s, nil
@@ -117,16 +123,6 @@ func (d *Dataset) hasValue(f int) bool {
 		}
 	}
 	return false
-}
-
-func (d *Dataset) checkCodes(f int) error {
-	for at := f; at < len(d.X); at += len(d.Names) {
-		if x := d.X[at]; x == x && (x < 0 || x >= maxCode || x != float32(math.Trunc(float64(x)))) {
-			return fmt.Errorf("row %d, feature %q: category %v is not a whole number from 0 to %d",
-				at/len(d.Names), d.Names[f], x, maxCode-1)
-		}
-	}
-	return nil
 }
 
 // line is the number of float32 values in a cache line: reading so many

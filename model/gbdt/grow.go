@@ -67,6 +67,7 @@ func (g *grower) prepare(use []bool) {
 	if same {
 		return
 	}
+	defer g.timed("pack")()
 	g.tilesOf = append(g.tilesOf[:0], use...)
 	g.tiles = g.t.pack(use, g.tiles, g.pool)
 	g.words = 0

@@ -17,7 +17,7 @@ import (
 // values.
 func (p *Params) Memory(rows, features int) int64 {
 	n, f := int64(rows), int64(features)
-	const perRow = 8 /* packed */ + 2*4 /* row numbers */ + 4 /* sign */ + 8 /* score */ + 2*4 /* derivatives */
+	const perRow = 8 /* packed */ + 2*4 /* row numbers */ + 4 /* sign */ + 8 /* score */ + 2*4 /* derivatives */ + 2 /* leaf */
 	tiles := (f + kernel.TileWidth/2 - 1) / (kernel.TileWidth / 2)
 	columns := n * (f + tiles*kernel.TileWidth)
 	leaves := int64(p.Leaves)

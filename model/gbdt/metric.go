@@ -35,7 +35,7 @@ func logLoss(scores []float64, labels, weights []float32) float64 {
 			s = -s
 		}
 		w := weightOf(weights, i)
-		sum += float64(w * (max(s, 0) + math.Log1p(math.Exp(-math.Abs(s)))))
+		sum += float64(w * (max(s, 0) + log(1+exp(-math.Abs(s)))))
 		total += w
 	}
 	return sum / total

@@ -602,6 +602,7 @@ func compareWithOracle(t *testing.T, p Params, d *Dataset) {
 				}
 			}
 		}
+		b.placeRows()
 		values := g.tree.finish(&b.p, g.leaves, b.leafSums())
 		b.update(values.LeafValue)
 	}

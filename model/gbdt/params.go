@@ -109,21 +109,21 @@ const maxLeaves = 1 << 14
 func (p *Params) validate(features int) error {
 	between := func(name string, v, lo, hi float64) error {
 		if !(v >= lo && v <= hi) {
-			return fmt.Errorf("%s is %v, want %v to %v", name, v, lo, hi)
+			return fmt.Errorf("parameter %s is %v, want %v to %v", name, v, lo, hi)
 		}
 		return nil
 	}
 	if p.Grower != LeafWise && p.Grower != Symmetric {
-		return fmt.Errorf("Grower is %q, want %q or %q", p.Grower, LeafWise, Symmetric)
+		return fmt.Errorf("parameter Grower is %q, want %q or %q", p.Grower, LeafWise, Symmetric)
 	}
 	if p.Metric != LogLoss && p.Metric != AUC && p.Metric != AveragePrecision {
-		return fmt.Errorf("Metric is %q, want %q, %q or %q", p.Metric, LogLoss, AUC, AveragePrecision)
+		return fmt.Errorf("parameter Metric is %q, want %q, %q or %q", p.Metric, LogLoss, AUC, AveragePrecision)
 	}
 	maxDepth := 64.0
 	if p.Grower == Symmetric {
 		maxDepth = 10
 		if p.constrained() {
-			return errors.New("Monotone needs the leaf-wise Grower")
+			return errors.New("parameter Monotone needs the leaf-wise Grower")
 		}
 	}
 	const huge = math.MaxFloat32
@@ -156,11 +156,11 @@ func (p *Params) validate(features int) error {
 		return err
 	}
 	if len(p.Monotone) != 0 && len(p.Monotone) != features {
-		return fmt.Errorf("Monotone has %d values for %d features", len(p.Monotone), features)
+		return fmt.Errorf("parameter Monotone has %d values for %d features", len(p.Monotone), features)
 	}
 	for i, m := range p.Monotone {
 		if m < -1 || m > 1 {
-			return fmt.Errorf("Monotone[%d] is %d, want -1, 0 or 1", i, m)
+			return fmt.Errorf("parameter Monotone[%d] is %d, want -1, 0 or 1", i, m)
 		}
 	}
 	return nil

@@ -37,6 +37,7 @@ type History struct {
 // are not whole numbers, weights that are negative or all 0, tables that do
 // not match, or more memory than there is.
 func Train(ctx context.Context, p Params, train, valid *Dataset) (*Forest, *History, error) {
+	begin := time.Now()
 	seen, err := train.check()
 	if err != nil {
 		return nil, nil, fmt.Errorf("training rows: %w", err)
@@ -53,8 +54,10 @@ func Train(ctx context.Context, p Params, train, valid *Dataset) (*Forest, *Hist
 	if err := checkMemory(&p, train); err != nil {
 		return nil, nil, err
 	}
+	checked := time.Since(begin)
 	b := newBooster(p, train, valid, seen)
 	defer b.grow.pool.close()
+	b.history.Phases["check"] = checked
 	if err := b.run(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -68,7 +71,7 @@ func Train(ctx context.Context, p Params, train, valid *Dataset) (*Forest, *Hist
 func checkValid(p *Params, train, valid *Dataset) error {
 	if valid == nil {
 		if p.Patience > 0 {
-			return errors.New("Patience needs validation rows")
+			return errors.New("parameter Patience needs validation rows")
 		}
 		return nil
 	}
@@ -93,6 +96,7 @@ type booster struct {
 	sign         []float32 // per row 1 (label 1) or -1
 	score        []float64 // per row, of the trees so far
 	g, h         []float32 // derivatives
+	leafOf       []uint16  // per row, its leaf in the last tree
 	validScore   []float64
 	trees        []Tree
 	history      *History
@@ -108,12 +112,13 @@ func newBooster(p Params, train, valid *Dataset, seen *seen) *booster {
 	b.grow.pool = newPool(p.Workers)
 	b.grow.p = &b.p
 	b.grow.phases = b.history.Phases
-	b.grow.t = newTable(train, &b.p, seen, b.grow.pool, 1/(1+math.Exp(-b.base)))
+	b.grow.t = newTable(train, &b.p, seen, b.grow.pool, sigmoid(b.base))
 	b.history.Phases["bin"] = time.Since(begin)
 	b.grow.q = make([]uint64, n)
 	b.grow.rows, b.grow.right = make([]int32, n), make([]int32, n)
 	b.sign, b.score = make([]float32, n), make([]float64, n)
 	b.g, b.h = make([]float32, n), make([]float32, n)
+	b.leafOf = make([]uint16, n)
 	for i, y := range train.Labels {
 		b.sign[i] = 2*y - 1
 		b.score[i] = b.base
@@ -132,7 +137,7 @@ func baseScore(d *Dataset) float64 {
 		sum += float64(w * float64(y))
 		total += w
 	}
-	return math.Log(sum / (total - sum))
+	return log(sum / (total - sum))
 }
 
 func (b *booster) run(ctx context.Context) error {
@@ -192,6 +197,7 @@ func (b *booster) boost(ctx context.Context) error {
 		return err
 	}
 	defer g.timed("leaves")()
+	b.placeRows()
 	t := g.tree.finish(&b.p, g.leaves, b.leafSums())
 	b.update(t.LeafValue)
 	if tree == 0 {
@@ -294,44 +300,63 @@ func hash(words ...uint64) (x uint64) {
 	return x
 }
 
-// leafSums returns the exact sums of derivatives of every leaf, in float64
-// over blocks of rows, added in order.
-func (b *booster) leafSums() []leafSum {
-	leaves := b.grow.leaves
-	type block struct{ leaf, from, to int }
-	var blocks []block
-	for i := range leaves {
-		for from := leaves[i].rows.from; from < leaves[i].rows.to; from += kernel.Block {
-			blocks = append(blocks, block{i, from, min(from+kernel.Block, leaves[i].rows.to)})
+// outOfBag marks, in booster.leafOf, rows that the tree was not grown on.
+const outOfBag = 1 << 15
+
+// placeRows notes the leaf of every row, so that later passes can go through
+// the rows in order: in the order of the leaves every row is a cache miss.
+func (b *booster) placeRows() {
+	g := &b.grow
+	g.each(len(g.rows), len(g.leaves), func(i, _ int) {
+		l := &g.leaves[i]
+		for _, r := range g.rows[l.rows.from:l.rows.to] {
+			b.leafOf[r] = uint16(i)
 		}
-	}
-	sums := make([]leafSum, len(blocks))
-	b.grow.each(4*len(b.grow.rows), len(blocks), func(i, _ int) {
-		var s leafSum
-		for _, r := range b.grow.rows[blocks[i].from:blocks[i].to] {
-			s.g += float64(b.g[r])
-			s.h += float64(b.h[r])
+		for _, r := range g.rows[l.outside.from:l.outside.to] {
+			b.leafOf[r] = uint16(i) | outOfBag
 		}
-		sums[i] = s
 	})
-	out := make([]leafSum, len(leaves))
-	for i, bl := range blocks {
-		s := &out[bl.leaf]
+}
+
+// leafSums returns the sums of derivatives of every leaf, in float64: those of
+// blocks of rows, added in order. The number of blocks does not depend on the
+// number of workers, nor do the sums.
+func (b *booster) leafSums() []leafSum {
+	n, leaves := len(b.score), len(b.grow.leaves)
+	size := max(kernel.Block, (n+63)/64)
+	blocks := (n + size - 1) / size
+	sums := make([]leafSum, blocks*leaves)
+	b.grow.each(4*n, blocks, func(i, _ int) {
+		mine := sums[i*leaves : (i+1)*leaves]
+		from, to := i*size, min((i+1)*size, n)
+		h := b.h[from:to]
+		leafOf := b.leafOf[from:to]
+		for r, g := range b.g[from:to] {
+			if leaf := leafOf[r]; leaf < outOfBag {
+				s := &mine[leaf]
+				s.g += float64(g)
+				s.h += float64(h[r])
+				s.rows++
+			}
+		}
+	})
+	out := sums[:leaves]
+	for i := leaves; i < len(sums); i++ {
+		s := &out[i%leaves]
 		s.g += sums[i].g
 		s.h += sums[i].h
-		s.rows += bl.to - bl.from
+		s.rows += sums[i].rows
 	}
 	return out
 }
 
 // update adds the values of the leaves to the scores of their rows.
 func (b *booster) update(values []float64) {
-	leaves := b.grow.leaves
-	b.grow.each(2*len(b.score), len(leaves), func(i, _ int) {
-		for _, s := range [2]span{leaves[i].rows, leaves[i].outside} {
-			for _, r := range b.grow.rows[s.from:s.to] {
-				b.score[r] += values[i]
-			}
+	n := len(b.score)
+	b.grow.pool.blocks(n, 1<<15, func(_, from, to, _ int) {
+		leafOf := b.leafOf[from:to]
+		for r := range b.score[from:to] {
+			b.score[from+r] += values[leafOf[r]&^outOfBag]
 		}
 	})
 }
