@@ -31,7 +31,7 @@ const (
 // candidate is one rung of the ladder, fitted.
 type candidate struct {
 	name        string
-	kind        string // rule, prior, logistic, forest, blend
+	kind        string // rule, prior, logistic, forest, boosting, blend
 	linear      *model.Linear
 	forest      *gbdt.Forest
 	weights     model.Weights
@@ -152,16 +152,16 @@ func fitLogistic(ctx context.Context, train *Data, strengths []float64, seed uin
 	return out, nil
 }
 
-// blends are the shares of the forest that are tried beside the logistic.
+// blends are the shares of the trees that are tried beside the logistic.
 var blends = []float64{0.3, 0.5, 0.7}
 
-// blend mixes a logistic and a forest in log-odds. Both margins are in
-// log-odds already: the forest was calibrated before.
-func blend(linear, forest *candidate) []*candidate {
+// blend mixes a logistic with a forest or boosting in log-odds. Both margins
+// are in log-odds already: the forest was calibrated before.
+func blend(linear, trees *candidate) []*candidate {
 	var out []*candidate
 	for _, share := range blends {
-		out = append(out, &candidate{name: fmt.Sprintf("blend, %g forest", share), kind: "blend",
-			linear: linear.linear, forest: forest.forest, weights: model.Weights{Linear: 1 - share, Forest: share}})
+		out = append(out, &candidate{name: fmt.Sprintf("blend, %g %s", share, trees.kind), kind: "blend",
+			linear: linear.linear, forest: trees.forest, weights: model.Weights{Linear: 1 - share, Forest: share}})
 	}
 	return out
 }

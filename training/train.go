@@ -65,8 +65,8 @@ func (p *Plan) defaults() error {
 		p.Replicates = 500
 	}
 	for _, r := range p.Rungs {
-		if r != "logistic" && r != "forest" {
-			return fmt.Errorf("rung %q: use logistic, forest", r)
+		if r != "logistic" && r != "forest" && r != "boosting" {
+			return fmt.Errorf("rung %q: use logistic, forest, boosting", r)
 		}
 	}
 	if p.Progress == nil {
@@ -184,8 +184,8 @@ func (p *Plan) climb(ctx context.Context, pt parts) ([]*candidate, error) {
 	if base == nil {
 		base = fitPrior()
 	}
-	var logistic, forest []*candidate
-	var errs [2]error
+	var logistic, forest, boosting []*candidate
+	var errs [3]error
 	var fits []func()
 	churners := pt.train.Positives()
 	if p.tries("logistic") && (churners >= minLogisticChurners || base.kind == "prior") {
@@ -201,17 +201,20 @@ func (p *Plan) climb(ctx context.Context, pt parts) ([]*candidate, error) {
 			forest, errs[1] = []*candidate{c}, err
 		})
 	}
+	if p.tries("boosting") && churners >= minBoostingChurners {
+		fits = append(fits, func() { boosting, errs[2] = fitBoosting(ctx, pt.train, p.Seed, p.Workers) })
+	}
 	// Side by side, as the logistic's solver keeps one processor busy only.
 	p.Progress("fitting models", 0, 0)
 	parallel(p.Workers, len(fits), func(i int) { fits[i]() })
-	if err := cmp.Or(errs[0], errs[1], ctx.Err()); err != nil {
+	if err := cmp.Or(errs[0], errs[1], errs[2], ctx.Err()); err != nil {
 		return nil, err
 	}
-	return slices.Concat([]*candidate{base}, logistic, forest), nil
+	return slices.Concat([]*candidate{base}, logistic, forest, boosting), nil
 }
 
 // choose calibrates the rungs, adds the blends of the best logistic with the
-// forest, and picks the one with the least log loss on calibration data. The
+// forest and with the best boosting, and picks the one with the least log loss on calibration data. The
 // rule is chosen only where there is nothing else.
 func (p *Plan) choose(rungs []*candidate, pt parts) ([]*candidate, *candidate) {
 	best := rungs[0]
@@ -232,10 +235,12 @@ func (p *Plan) choose(rungs []*candidate, pt parts) ([]*candidate, *candidate) {
 		}
 	}
 	calibrate(rungs)
-	if byKind["logistic"] != nil && byKind["forest"] != nil {
-		mixed := blend(byKind["logistic"], byKind["forest"])
-		calibrate(mixed)
-		rungs = append(rungs, mixed...)
+	for _, kind := range []string{"forest", "boosting"} {
+		if byKind["logistic"] != nil && byKind[kind] != nil {
+			mixed := blend(byKind["logistic"], byKind[kind])
+			calibrate(mixed)
+			rungs = append(rungs, mixed...)
+		}
 	}
 	return rungs, best
 }

@@ -104,7 +104,7 @@ func TestTrainReport(t *testing.T) {
 			best = rung
 		}
 	}
-	if kinds["rule"] != 1 || kinds["logistic"] < 3 || kinds["forest"] != 1 || kinds["blend"] != 3 {
+	if kinds["rule"] != 1 || kinds["logistic"] < 3 || kinds["forest"] != 1 || kinds["boosting"] != 2 || kinds["blend"] != 6 {
 		t.Errorf("rungs %v", kinds)
 	}
 	if chosen != 1 || float64(best.CalibrationLogLoss) != least || best.Kind != s.model.Manifest.Kind || best.Test.AUC != r.Model.Estimates.AUC.Value {
@@ -340,7 +340,7 @@ func TestTrainRefuses(t *testing.T) {
 		{"two snapshots", src, func(p *Plan) { p.Snapshots = 2 }, "2 snapshots every 30d"},
 		{"a million snapshots", src, func(p *Plan) { p.Snapshots = 1_000_000 }, "give 3 to 1000"},
 		{"steps of an hour", src, func(p *Plan) { p.Every = event.Hour }, "every 1h"},
-		{"unknown rung", src, func(p *Plan) { p.Rungs = []string{"boosting"} }, `rung "boosting"`},
+		{"unknown rung", src, func(p *Plan) { p.Rungs = []string{"magic"} }, `rung "magic"`},
 		{"no horizon", src, func(p *Plan) { p.Definition.Horizon = 0 }, "horizon must be positive"},
 		{"a label", src, func(p *Plan) { p.Definition = model.Definition{Kind: "label", Label: "a=b"} }, "for a wide table"},
 		{"no features", src, func(p *Plan) { p.Features = nil }, "needs a feature set"},
