@@ -48,7 +48,7 @@ func numericFeature(p *Params, f int, sample []float32, missing bool, s *sorter)
 	if len(values) > 0 {
 		out.low, out.high = values[0], values[len(values)-1]
 	}
-	out.bounds = bounds(values, limit, p.MinInBin)
+	out.bounds = s.bounds(values, limit, p.MinInBin)
 	out.bins = len(out.bounds) + 1
 	if missing {
 		out.bins++
@@ -65,8 +65,8 @@ type run struct {
 // bounds cuts sorted values into at most limit bins of nearly equal count,
 // zero being a bin of its own, and returns the upper bounds of all but the
 // last. It is LightGBM's FindBinWithZeroAsOneBin.
-func bounds(values []float32, limit, minInBin int) []float32 {
-	var runs []run
+func (s *sorter) bounds(values []float32, limit, minInBin int) []float32 {
+	runs := s.runs[:0]
 	for _, v := range values {
 		if math.Abs(float64(v)) <= zeroThreshold {
 			v = 0
@@ -77,6 +77,7 @@ func bounds(values []float32, limit, minInBin int) []float32 {
 			runs = append(runs, run{v, 1})
 		}
 	}
+	s.runs = runs
 	zero, hasZero := slices.BinarySearchFunc(runs, float32(0), func(r run, v float32) int { return cmp.Compare(r.value, v) })
 	if !hasZero {
 		return greedyBounds(runs, limit, minInBin)
@@ -185,9 +186,11 @@ func categoricalFeature(d *Dataset, p *Params, f int) feature {
 	return out
 }
 
-// A sorter sorts float32 numbers by their bits, 11 at a time.
+// A sorter sorts float32 numbers by their bits, 11 at a time, and cuts them
+// into bins. It keeps its memory for the next feature.
 type sorter struct {
 	a, b []uint32
+	runs []run
 }
 
 func (s *sorter) sort(values []float32) []float32 {

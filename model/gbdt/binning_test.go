@@ -30,7 +30,7 @@ func TestBounds(t *testing.T) {
 		// once three are given out.
 		{"big value", []float32{1, 2, 3, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 9, 10, 11}, 4, 1, []float32{5, 7.5, 9.5}},
 	} {
-		got := bounds(c.values, c.limit, c.minInBin)
+		got := new(sorter).bounds(c.values, c.limit, c.minInBin)
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: bounds %v, want %v", c.name, got, c.want)
 		}
@@ -65,7 +65,7 @@ func TestBoundsSeparate(t *testing.T) {
 			t.Fatalf("sorted %v, want %v", sorted, values)
 		}
 		limit := 3 + r.IntN(60)
-		got := bounds(sorted, limit, 1+r.IntN(4))
+		got := s.bounds(sorted, limit, 1+r.IntN(4))
 		if len(got) > limit-1 {
 			t.Fatalf("%d bounds, at most %d bins", len(got), limit)
 		}

@@ -76,20 +76,25 @@ func newTable(d *Dataset, p *Params, s *seen, workers *pool, prior float64) *tab
 	found := make([][]feature, len(d.Names)) // per column of d
 	encoded := make([][][]float32, len(d.Names))
 	step := (t.rows + sampleRows - 1) / sampleRows
-	workers.run((len(d.Names)+line-1)/line, func(group, _ int) {
+	type scratch struct {
+		sorter
+		sample [][]float32
+	}
+	room := make([]scratch, workers.workers)
+	workers.run((len(d.Names)+line-1)/line, func(group, worker int) {
 		first := group * line
-		sample := make([][]float32, min(line, len(d.Names)-first))
-		for i := range sample {
-			sample[i] = make([]float32, (t.rows+step-1)/step)
+		mine := &room[worker]
+		for len(mine.sample) < min(line, len(d.Names)) {
+			mine.sample = append(mine.sample, make([]float32, (t.rows+step-1)/step))
 		}
+		sample := mine.sample[:min(line, len(d.Names)-first)]
 		d.gather(sample, first, 0, step)
-		var sort sorter
 		for i, values := range sample {
 			f := first + i
 			if len(d.Categorical) == 0 || !d.Categorical[f] {
-				found[f] = []feature{numericFeature(p, f, values, s.missing[f], &sort)}
+				found[f] = []feature{numericFeature(p, f, values, s.missing[f], &mine.sorter)}
 			} else {
-				found[f], encoded[f] = categoricalFeatures(d, p, f, prior, &sort)
+				found[f], encoded[f] = categoricalFeatures(d, p, f, prior, &mine.sorter)
 			}
 		}
 	})

@@ -30,7 +30,7 @@ func categoricalFeatures(d *Dataset, p *Params, f int, prior float64, s *sorter)
 	features, values := encodedFeatures(d, p, f, len(levels.binOf), prior)
 	for i := range features {
 		sorted := s.sort(every(values[i], (d.Rows()+sampleRows-1)/sampleRows))
-		features[i].bounds = bounds(sorted, p.Bins, p.MinInBin)
+		features[i].bounds = s.bounds(sorted, p.Bins, p.MinInBin)
 		features[i].bins = len(features[i].bounds) + 1
 	}
 	return append([]feature{levels}, features...), values
