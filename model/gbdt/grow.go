@@ -15,6 +15,7 @@ type grower struct {
 	tilesOf []bool   // the features the tiles were packed for
 	usable  []bool   // the features this tree may split
 	words   int      // of the histogram of a leaf
+	bins    int      // of them, those of features
 	q       []uint64 // packed derivatives per row
 	rows    []int32  // the rows in the bag, then the others, those of a leaf side by side
 	right   []int32  // room for rows that are moved
@@ -36,8 +37,8 @@ type tileBest struct {
 	raw     float64 // the gain as kernel.BestGain returns it
 }
 
-// A build is the histogram of leaf small, counted, and that of leaf large,
-// which has the histogram of their parent, by subtraction.
+// A build is the histogram of leaf small, counted, and that of leaf large, if
+// there is one, by subtraction from that of their parent, which it has.
 type build struct {
 	small, large int // number of a leaf; -1: no such leaf
 }
@@ -71,8 +72,12 @@ func (g *grower) prepare(use []bool) {
 	g.tilesOf = append(g.tilesOf[:0], use...)
 	g.tiles = g.t.pack(use, g.tiles, g.pool)
 	g.words = 0
+	g.bins = 0
 	for i := range g.tiles {
 		g.words += g.tiles[i].words
+		for _, size := range g.tiles[i].size {
+			g.bins += size
+		}
 	}
 	g.leaves, g.free = g.leaves[:0], nil // histograms of another layout
 }
@@ -137,7 +142,7 @@ func (g *grower) histograms(builds []build, search bool) {
 	g.found = g.found[:need]
 	finish := func(b, i int) {
 		small, large, t := &g.leaves[builds[b].small], (*leaf)(nil), &g.tiles[i]
-		g.t.margins(t.of(small.histogram), t)
+		g.t.margins(t.of(small.histogram), t, g.rows[small.rows.from:small.rows.to], g.q)
 		if builds[b].large >= 0 {
 			large = &g.leaves[builds[b].large]
 			t.subtract(t.of(large.histogram), t.of(small.histogram))
@@ -162,12 +167,25 @@ func (g *grower) histograms(builds []build, search bool) {
 	if search {
 		for i, b := range builds {
 			g.choose(b.small, g.found[2*i*tiles:2*(i+1)*tiles], 0)
+			g.keepWorth(b.small)
 			if b.large >= 0 {
 				g.choose(b.large, g.found[2*i*tiles:2*(i+1)*tiles], 1)
+				g.keepWorth(b.large)
 			}
 		}
 	}
 	g.phases["histograms and search"] += time.Since(begin)
+}
+
+// keepWorth releases the histogram of leaf i unless a child's will be computed
+// from it, by subtraction, faster than by counting. With few histograms in use
+// all of them stay in the processor's cache: on tables of some thousand rows
+// most of the time would go into fetching them.
+func (g *grower) keepWorth(i int) {
+	l := &g.leaves[i]
+	if l.best.gain == 0 || l.rows.len()*len(g.t.columns) < g.bins {
+		g.release(l)
+	}
 }
 
 // countParts is for few wide tasks: each worker counts a part of the rows,
@@ -268,25 +286,30 @@ func (g *grower) leafWise(ctx context.Context) error {
 		if g.leaves[best].best.gain == 0 {
 			return nil
 		}
-		b := g.splitLeaf(best)
-		if b, any := g.keep(b); any && len(g.leaves) < g.p.Leaves {
-			g.histograms([]build{b}, true)
+		builds := g.builds(g.splitLeaf(best))
+		if len(builds) > 0 && len(g.leaves) < g.p.Leaves {
+			g.histograms(builds, true)
 		}
 	}
 	return nil
 }
 
-// keep drops from b what cannot be split and returns its histogram.
-func (g *grower) keep(b build) (build, bool) {
+// builds returns how to come by the histograms of b's leaves that can be
+// split: if that of their parent is not there, by counting both.
+func (g *grower) builds(b build) (builds []build) {
 	small, large := &g.leaves[b.small], &g.leaves[b.large]
-	if !g.splittable(large) {
+	switch {
+	case !g.splittable(large):
 		g.release(large)
-		b.large = -1
-		if !g.splittable(small) {
-			return b, false
-		}
+	case large.histogram != nil:
+		return append(builds, b)
+	default:
+		builds = append(builds, build{b.large, -1})
 	}
-	return b, true
+	if g.splittable(small) {
+		builds = append(builds, build{b.small, -1})
+	}
+	return builds
 }
 
 // splitLeaf carries out the split of leaf i, whose rows on the right become a
@@ -295,15 +318,13 @@ func (g *grower) splitLeaf(i int) build {
 	begin := time.Now()
 	l := g.leaves[i]
 	s := &l.best
-	place := g.t.place[s.feature]
-	bins := g.t.features[s.feature].bins
 	var left [256]uint8
-	for b := range left {
-		if s.left[b/place.unit%bins] {
+	for b, bin := range g.t.digit[s.feature] {
+		if s.left[bin] {
 			left[b] = 1
 		}
 	}
-	column := g.t.bytes[place.column]
+	column := g.t.bytes[g.t.place[s.feature].column]
 	mid := l.rows.from + g.partition(l.rows, column, &left)
 	midOut := l.outside.from + g.partition(l.outside, column, &left)
 

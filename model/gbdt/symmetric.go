@@ -37,9 +37,8 @@ func (g *grower) symmetric(ctx context.Context) error {
 			if !g.ask(i, q) {
 				continue
 			}
-			b, any := g.keep(g.splitLeaf(i))
-			if any && level+1 < depth {
-				builds = append(builds, b)
+			if b := g.builds(g.splitLeaf(i)); level+1 < depth {
+				builds = append(builds, b...)
 			}
 		}
 	}

@@ -17,8 +17,9 @@ type table struct {
 	rows     int
 	features []feature
 	columns  []column
-	bytes    [][]uint8 // per column, per row
-	place    []place   // per feature
+	bytes    [][]uint8    // per column, per row
+	place    []place      // per feature
+	digit    [][256]uint8 // per feature, its bin for each byte of its column
 }
 
 // A column holds one feature or several.
@@ -67,6 +68,14 @@ func (t *table) bundle() {
 		t.place[f] = place{column: c, unit: col.bins}
 		col.features = append(col.features, f)
 		col.bins *= bins
+	}
+	t.digit = make([][256]uint8, len(t.features))
+	for f, p := range t.place {
+		if p.unit > 0 {
+			for b := range t.digit[f] {
+				t.digit[f][b] = uint8(b / p.unit % t.features[f].bins)
+			}
+		}
 	}
 }
 
@@ -301,9 +310,14 @@ func (t *table) copyRows(tl *tile, workers *pool) {
 	})
 }
 
+// marginRows is the number of rows below which counting the bins of features
+// that share a column is faster than adding up the histogram of the column.
+const marginRows = 100
+
 // margins computes, in the histogram of a tile, those of features that share
-// a column from that of the column.
-func (t *table) margins(histogram []uint64, tl *tile) {
+// a column from that of the column or, where these are few, from the rows it
+// was counted from and their words q.
+func (t *table) margins(histogram []uint64, tl *tile, rows []int32, q []uint64) {
 	for i, f := range tl.features {
 		if tl.from[i] < 0 {
 			continue
@@ -311,6 +325,13 @@ func (t *table) margins(histogram []uint64, tl *tile) {
 		bins, unit := t.features[f].bins, t.place[f].unit
 		to := histogram[tl.at[i] : tl.at[i]+tl.size[i]]
 		clear(to)
+		if len(rows) < marginRows {
+			digit, bytes := &t.digit[f], t.bytes[t.place[f].column]
+			for _, r := range rows {
+				to[digit[bytes[r]]] += q[r]
+			}
+			continue
+		}
 		from := histogram[tl.from[i] : tl.from[i]+t.columns[t.place[f].column].bins]
 		if unit == 1 { // the lowest digit: add up stretches
 			for ; len(from) > 0; from = from[bins:] {
