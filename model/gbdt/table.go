@@ -208,9 +208,17 @@ type tile struct {
 	// within that of the tile: [at[i], at[i]+size[i]), a multiple of 8 words.
 	features []int
 	at, size []int
-	from     []int // of a feature that shares it, the histogram of its column; -1: none
-	words    int   // of the histogram of the tile
-	first    int   // where it starts in that of a leaf
+	shared   []sharer
+	words    int // of the histogram of the tile
+	first    int // where it starts in that of a leaf
+}
+
+// A sharer is a feature that shares a column.
+type sharer struct {
+	feature  int
+	position int         // of the column in the tile
+	at, size int         // of the feature's histogram
+	word     [256]uint16 // for each byte of the column, the place of the bin in the histogram of the tile
 }
 
 // of returns the part of a leaf's histogram that is the tile's.
@@ -276,11 +284,16 @@ func (t *table) layOut(tl *tile, use []bool) {
 		size := (t.features[f].bins + 7) / 8 * 8
 		tl.size = append(tl.size, size)
 		if position[f] < tl.alone {
-			tl.at, tl.from = append(tl.at, column), append(tl.from, -1)
-		} else {
-			tl.at, tl.from = append(tl.at, tl.words), append(tl.from, column)
-			tl.words += size
+			tl.at = append(tl.at, column)
+			continue
 		}
+		tl.at = append(tl.at, tl.words)
+		s := sharer{feature: f, position: position[f], at: tl.words, size: size}
+		for b, bin := range t.digit[f] {
+			s.word[b] = uint16(tl.words + int(bin))
+		}
+		tl.shared = append(tl.shared, s)
+		tl.words += size
 	}
 }
 
@@ -318,21 +331,24 @@ const marginRows = 100
 // a column from that of the column or, where these are few, from the rows it
 // was counted from and their words q.
 func (t *table) margins(histogram []uint64, tl *tile, rows []int32, q []uint64) {
-	for i, f := range tl.features {
-		if tl.from[i] < 0 {
-			continue
-		}
-		bins, unit := t.features[f].bins, t.place[f].unit
-		to := histogram[tl.at[i] : tl.at[i]+tl.size[i]]
-		clear(to)
-		if len(rows) < marginRows {
-			digit, bytes := &t.digit[f], t.bytes[t.place[f].column]
-			for _, r := range rows {
-				to[digit[bytes[r]]] += q[r]
+	clear(histogram[kernel.TileWidth*kernel.Stride:])
+	if len(rows) < marginRows {
+		// One feature after the other would wait for the bin before, which
+		// often is the same.
+		for _, r := range rows {
+			bytes := tl.data[int(r)*kernel.TileWidth:][:kernel.TileWidth]
+			for i := range tl.shared {
+				s := &tl.shared[i]
+				histogram[s.word[bytes[s.position]]] += q[r]
 			}
-			continue
 		}
-		from := histogram[tl.from[i] : tl.from[i]+t.columns[t.place[f].column].bins]
+		return
+	}
+	for i := range tl.shared {
+		s := &tl.shared[i]
+		bins, unit := t.features[s.feature].bins, t.place[s.feature].unit
+		to := histogram[s.at : s.at+s.size]
+		from := histogram[s.position*kernel.Stride:][:t.columns[tl.columns[s.position]].bins]
 		if unit == 1 { // the lowest digit: add up stretches
 			for ; len(from) > 0; from = from[bins:] {
 				for bin, w := range from[:bins] {
