@@ -59,14 +59,14 @@ func numericFeature(p *Params, f int, sample []float32, missing bool, s *sorter)
 // A run is a value and how often it occurs.
 type run struct {
 	value float32
-	count int
+	count int32
 }
 
 // bounds cuts sorted values into at most limit bins of nearly equal count,
 // zero being a bin of its own, and returns the upper bounds of all but the
 // last. It is LightGBM's FindBinWithZeroAsOneBin.
 func (s *sorter) bounds(values []float32, limit, minInBin int) []float32 {
-	runs := s.runs[:0]
+	runs := slices.Grow(s.runs[:0], len(values))
 	for _, v := range values {
 		if math.Abs(float64(v)) <= zeroThreshold {
 			v = 0
@@ -83,7 +83,7 @@ func (s *sorter) bounds(values []float32, limit, minInBin int) []float32 {
 		return greedyBounds(runs, limit, minInBin)
 	}
 	negative, positive := runs[:zero], runs[zero+1:]
-	rest := max(len(values)-runs[zero].count, 1)
+	rest := max(len(values)-int(runs[zero].count), 1)
 	var out []float32
 	if len(negative) > 0 {
 		share := max(1, total(negative)*(limit-1)/rest)
@@ -101,7 +101,7 @@ func (s *sorter) bounds(values []float32, limit, minInBin int) []float32 {
 
 func total(runs []run) (n int) {
 	for _, r := range runs {
-		n += r.count
+		n += int(r.count)
 	}
 	return n
 }
@@ -110,39 +110,42 @@ func total(runs []run) (n int) {
 // a bin should hold get bins of their own, the others share the rest.
 func greedyBounds(runs []run, limit, minInBin int) (out []float32) {
 	n := total(runs)
-	if len(runs) > limit {
-		limit = max(1, min(limit, n/minInBin))
+	if len(runs) <= limit { // a bin for every value
+		return cut(runs, limit, func(count int, _, _ run) bool { return count >= minInBin })
 	}
-	big := make([]bool, len(runs))
-	size, bins, rest := 0.0, limit, n // rows a bin should hold; bins and rows not yet given out
-	if len(runs) > limit {
-		size = float64(n) / float64(limit)
-		for i, r := range runs {
-			if float64(r.count) >= size {
-				big[i] = true
-				bins--
-				rest -= r.count
-			}
+	limit = max(1, min(limit, n/minInBin))
+	mean := float64(n) / float64(limit)
+	big := func(r run) bool { return float64(r.count) >= mean }
+	bins, rest := limit, n // not yet given out
+	for _, r := range runs {
+		if big(r) {
+			bins--
+			rest -= int(r.count)
 		}
-		size = float64(rest) / float64(max(bins, 1))
-	} else {
-		size = float64(minInBin)
 	}
-	count := 0
-	for i := 0; i+1 < len(runs) && len(out) < limit-1; i++ {
-		count += runs[i].count
-		full := big[i] || float64(count) >= size || big[i+1] && float64(count) >= max(1, size/2)
-		if len(runs) > limit && !big[i] {
-			rest -= runs[i].count
+	size := float64(rest) / float64(max(bins, 1)) // rows a bin should hold
+	return cut(runs, limit, func(count int, last, next run) bool {
+		if !big(last) {
+			rest -= int(last.count)
 		}
-		if !full {
-			continue
-		}
-		out = append(out, between(runs[i].value, runs[i+1].value))
-		count = 0
-		if len(runs) > limit && !big[i] {
+		full := big(last) || float64(count) >= size || big(next) && float64(count) >= max(1, size/2)
+		if full && !big(last) {
 			bins--
 			size = float64(rest) / float64(max(bins, 1))
+		}
+		return full
+	})
+}
+
+// cut walks through runs and returns bounds of at most limit bins, one after
+// every run with which full says that the bin, of so many rows, is.
+func cut(runs []run, limit int, full func(count int, last, next run) bool) (out []float32) {
+	count := 0
+	for i := 0; i+1 < len(runs) && len(out) < limit-1; i++ {
+		count += int(runs[i].count)
+		if full(count, runs[i], runs[i+1]) {
+			out = append(out, between(runs[i].value, runs[i+1].value))
+			count = 0
 		}
 	}
 	return out

@@ -12,21 +12,21 @@ import (
 )
 
 // Memory estimates the bytes Train allocates for a table of so many rows and
-// features, beside the table itself. It is an upper bound for tables without
-// target statistics and right within a few percent if no feature has few
-// values.
+// features, beside the table itself. It supposes that all features have many
+// values, which makes it an upper bound for tables without target statistics.
 func (p *Params) Memory(rows, features int) int64 {
 	n, f := int64(rows), int64(features)
 	const perRow = 8 /* packed */ + 2*4 /* row numbers */ + 4 /* sign */ + 8 /* score */ + 2*4 /* derivatives */ + 2 /* leaf */
-	tiles := (f + kernel.TileWidth/2 - 1) / (kernel.TileWidth / 2)
+	workers := int64(max(p.Workers, 1))
+	tiles := max((f+kernel.TileWidth-1)/kernel.TileWidth, min(workers, f/(kernel.TileWidth/2)))
 	columns := n * (f + tiles*kernel.TileWidth)
 	leaves := int64(p.Leaves)
 	if p.Grower == Symmetric {
-		leaves = 1 << max(p.MaxDepth, symmetricDepth)
+		leaves = 1 << p.depth()
 	}
-	histograms := leaves * f * int64((p.Bins+7)/8*8) * 8
-	sample := min(n, sampleRows) * 12 * int64(max(p.Workers, 1))
-	return n*perRow + columns + histograms + sample
+	histograms := (leaves + workers) * tiles * kernel.TileWidth * kernel.Stride * 8
+	sample := min(n, sampleRows) * workers * (min(f, line)*4 + 2*4 /* sorting */ + 8 /* runs */)
+	return n*perRow + columns + histograms + sample + f<<12 /* bounds and the like */ + 1<<20
 }
 
 // checkMemory returns an error if training would need more memory than

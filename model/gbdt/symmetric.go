@@ -9,14 +9,19 @@ import (
 // symmetricDepth is the depth of symmetric trees where Params do not say.
 const symmetricDepth = 6
 
+// depth is the depth of symmetric trees.
+func (p *Params) depth() int {
+	if p.MaxDepth == 0 {
+		return symmetricDepth
+	}
+	return p.MaxDepth
+}
+
 // symmetric grows a tree level by level. All leaves of a level that can be
 // split are asked the same question, the one that gains most in all of them
 // together; a leaf that would be left with too little on one side stays one.
 func (g *grower) symmetric(ctx context.Context) error {
-	depth := g.p.MaxDepth
-	if depth == 0 {
-		depth = symmetricDepth
-	}
+	depth := g.p.depth()
 	builds := []build{{0, -1}}
 	if !g.splittable(&g.leaves[0]) {
 		return nil

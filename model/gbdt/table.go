@@ -137,10 +137,11 @@ func (t *table) fill(d *Dataset, encoded [][][]float32, workers *pool) {
 	}
 	workers.blocks(t.rows, 16*fillRows, func(_, from, to, _ int) {
 		var room [line][fillRows]float32
+		var columns [line][]float32
 		for at := from; at < to; at += fillRows {
 			n := min(fillRows, to-at)
 			for first := 0; first < len(of); first += line {
-				values := make([][]float32, min(line, len(of)-first))
+				values := columns[:min(line, len(of)-first)]
 				for i := range values {
 					values[i] = room[i][:n]
 				}

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -315,5 +317,35 @@ func TestWarnings(t *testing.T) {
 	}
 	if got := f.Predict(d.X[:10]); math.Abs(got-math.Log(mean/(1-mean))) > 1e-12 {
 		t.Errorf("a forest that learnt nothing scores %v, want the log-odds of %v", got, mean)
+	}
+}
+
+// TestMemory: what is allocated is at most what was estimated, and not less
+// than half of it. What a run allocates at any time is at most what it
+// allocates in all.
+func TestMemory(t *testing.T) {
+	r := rand.New(rand.NewPCG(33, 34))
+	const rows, features = 100_000, 40
+	d := &Dataset{X: make([]float32, rows*features), Labels: make([]float32, rows)}
+	for f := range features {
+		d.Names = append(d.Names, fmt.Sprintf("f%d", f))
+	}
+	for i := range d.X {
+		d.X[i] = r.Float32()
+	}
+	for i := range d.Labels {
+		d.Labels[i] = float32(r.IntN(2))
+	}
+	for _, g := range []Grower{LeafWise, Symmetric} {
+		p := quick()
+		p.Grower, p.Trees, p.Workers = g, 2, 2
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		mustTrain(t, p, d, nil)
+		runtime.ReadMemStats(&after)
+		estimate, took := p.Memory(rows, features), int64(after.TotalAlloc-before.TotalAlloc)
+		if took > estimate || took < estimate/2 {
+			t.Errorf("%s: estimated %d MB, allocated %d MB", g, estimate>>20, took>>20)
+		}
 	}
 }
