@@ -2,6 +2,7 @@ package gbdt
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"churn/model/gbdt/internal/kernel"
@@ -61,11 +62,7 @@ func (g *grower) each(work, tasks int, f func(task, worker int)) {
 // prepare packs the tiles for the features of a tree, unless they are those
 // of the tree before.
 func (g *grower) prepare(use []bool) {
-	same := g.tilesOf != nil
-	for f := range use {
-		same = same && use[f] == g.tilesOf[f]
-	}
-	if same {
+	if slices.Equal(use, g.tilesOf) {
 		return
 	}
 	defer g.timed("pack")()

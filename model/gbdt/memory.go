@@ -1,10 +1,8 @@
 package gbdt
 
 import (
-	"bufio"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -58,32 +56,38 @@ func checkMemory(p *Params, d *Dataset) error {
 // availableMemory is what Linux says can be allocated without swapping, or
 // what the control group has left if that is less; 0 if unknown.
 func availableMemory() int64 {
-	available := int64(0)
-	if f, err := os.Open("/proc/meminfo"); err == nil {
-		defer f.Close()
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == "MemAvailable:" {
-				kb, _ := strconv.ParseInt(fields[1], 10, 64)
-				available = kb << 10
-			}
-		}
+	available := field("/proc/meminfo", "MemAvailable:") << 10
+	const group = "/sys/fs/cgroup/"
+	limit := field(group+"memory.max", "")
+	if limit == 0 {
+		return available
 	}
-	const group = "/sys/fs/cgroup"
-	limit, used := number(filepath.Join(group, "memory.max")), number(filepath.Join(group, "memory.current"))
-	if limit > 0 && used > 0 {
-		if left := max(limit-used, 1); available == 0 || left < available {
-			available = left
-		}
+	// Cached files are given up when memory is asked for.
+	used := field(group+"memory.current", "") - field(group+"memory.stat", "file")
+	if left := max(limit-used, 1); available == 0 || left < available {
+		return left
 	}
 	return available
 }
 
-// number reads a file that holds a number, 0 if it does not.
-func number(file string) int64 {
+// field returns the number that follows name, or starts the file if name is
+// empty; 0 if there is none.
+func field(file, name string) int64 {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0
 	}
-	n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-	return n
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if name != "" && len(words) > 0 && words[0] == name {
+			words = words[1:]
+		} else if name != "" {
+			continue
+		}
+		if len(words) > 0 {
+			n, _ := strconv.ParseInt(words[0], 10, 64) // "max" is no limit
+			return n
+		}
+	}
+	return 0
 }

@@ -320,6 +320,27 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+func TestAvailableMemory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "stat")
+	if err := os.WriteFile(file, []byte("anon 5\nfile 70\nfile_mapped 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int64{"file": 70, "anon": 5, "none": 0} {
+		if got := field(file, name); got != want {
+			t.Errorf("%s is %d, want %d", name, got, want)
+		}
+	}
+	if err := os.WriteFile(file, []byte("max\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := field(file, ""); got != 0 {
+		t.Errorf("max is %d, want 0", got)
+	}
+	if runtime.GOOS == "linux" && availableMemory() < 1<<20 {
+		t.Errorf("%d bytes available", availableMemory())
+	}
+}
+
 // TestMemory: what is allocated is at most what was estimated, and not less
 // than half of it. What a run allocates at any time is at most what it
 // allocates in all.
