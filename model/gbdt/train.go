@@ -129,15 +129,14 @@ func newBooster(p Params, train, valid *Dataset, seen *seen) *booster {
 	return b
 }
 
-// baseScore is the log-odds of the weighted mean label.
+// baseScore is the log-odds of the weighted mean label. The weights of both
+// labels are added up apart: one may be too small to change their sum.
 func baseScore(d *Dataset) float64 {
-	sum, total := 0.0, 0.0
+	var sums [2]float64
 	for i, y := range d.Labels {
-		w := weightOf(d.Weights, i)
-		sum += float64(w * float64(y))
-		total += w
+		sums[int(y)] += weightOf(d.Weights, i)
 	}
-	return log(sum / (total - sum))
+	return log(sums[1] / sums[0])
 }
 
 func (b *booster) run(ctx context.Context) error {
