@@ -345,6 +345,9 @@ func TestAvailableMemory(t *testing.T) {
 // than half of it. What a run allocates at any time is at most what it
 // allocates in all.
 func TestMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs with -short have the race detector, which makes the compiler allocate more")
+	}
 	r := rand.New(rand.NewPCG(33, 34))
 	const rows, features = 100_000, 40
 	d := &Dataset{X: make([]float32, rows*features), Labels: make([]float32, rows)}
