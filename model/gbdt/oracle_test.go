@@ -211,7 +211,7 @@ func (n *naive) search(l *naiveLeaf) (best naiveSplit) {
 func (n *naive) searchLevels(f int, hg, hh [256]int64, G, H int64, l1, l2, cat, least, rows float64, consider func(naiveSplit)) {
 	p := &n.b.p
 	feat := &n.b.grow.t.features[f]
-	if feat.alone || feat.bins-1 <= p.OneHotLevels {
+	if feat.alone || feat.bins <= p.OneHotLevels {
 		for b := 1; b < feat.bins; b++ {
 			if float64(hh[b]) >= least && float64(H-hh[b]) >= least {
 				consider(naiveSplit{raw: naiveGain(hg[b], hh[b], G, H, l1, l2), feature: f, left: map[int]bool{b: true}, level: true})
@@ -221,7 +221,7 @@ func (n *naive) searchLevels(f int, hg, hh [256]int64, G, H int64, l1, l2, cat, 
 	}
 	var levels []int
 	for b := 1; b < feat.bins; b++ {
-		if hh[b] > 0 && float64(float64(hh[b])*rows) >= p.CatSmooth {
+		if hh[b] > 0 && float64(float64(hh[b])*rows) >= p.CatSmooth-0.5 {
 			levels = append(levels, b)
 		}
 	}

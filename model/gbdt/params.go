@@ -56,7 +56,7 @@ type Params struct {
 	Monotone []int8 // nil, or per feature 1: score must not fall as it grows, -1: must not rise, 0: free
 
 	// Categories, as in LightGBM.
-	OneHotLevels int     // up to so many levels, a split takes one level from the rest; 4
+	OneHotLevels int     // up to so many levels, missing counted as one, a split takes one from the rest; 4
 	CatSmooth    float64 // rows of Hessian added to a level where levels are put in order; 10
 	CatL2        float64 // added to L2 in splits by a set of levels; 10
 	CatMaxLevels int     // levels on the smaller side of a set, at most; 32

@@ -176,7 +176,7 @@ func (s *setSplit) split(feature int) split {
 // end. Bin 0, of missing, rare and unseen levels, always goes right.
 func (f *finder) bestSet(feat *feature, hist []uint64, k *kernel.Leaf, l *leaf) (best setSplit) {
 	rows := float64(l.rows.len()) / k.H // rows to a unit of Hessian
-	if feat.alone || feat.bins-1 <= f.p.OneHotLevels {
+	if feat.alone || feat.bins <= f.p.OneHotLevels {
 		for b := 1; b < feat.bins; b++ {
 			if gain := k.Split(hist[b]); gain > best.gain {
 				best.gain, best.sum = gain, hist[b]
@@ -231,7 +231,7 @@ func (f *finder) order(levels *levelOrder, feat *feature, hist []uint64, rows fl
 	smooth := f.p.CatSmooth * f.hScale
 	for b := 1; b < feat.bins; b++ {
 		g, h := kernel.Unpack(hist[b])
-		if h <= 0 || float64(h*rows) < f.p.CatSmooth {
+		if h <= 0 || float64(h*rows) < f.p.CatSmooth-0.5 { // LightGBM rounds the rows
 			continue
 		}
 		r := g / (h + smooth)
