@@ -41,9 +41,9 @@ func (p *pool) close() { close(p.wake) }
 // run in any order, those of one worker one after the other.
 func (p *pool) run(tasks int, f func(task, worker int)) {
 	j := &job{f: f, tasks: int64(tasks)}
-	helpers := min(p.workers, tasks) - 1
-	j.done.Add(max(helpers, 0))
-	for range helpers {
+	others := min(p.workers, tasks) - 1
+	j.done.Add(max(others, 0))
+	for range others {
 		p.wake <- j
 	}
 	j.work(0)
