@@ -100,7 +100,7 @@ func (b *booster) fingerprint() [32]byte {
 	h := sha256.New()
 	p := b.p
 	p.Trees, p.Patience = 0, 0
-	fmt.Fprintln(h, checkpointVersion, p.notes(), p.Monotone)
+	fmt.Fprintln(h, checkpointVersion, p.notes(), p.Grower, p.Monotone, p.TargetLevels, p.TargetPrior, p.TargetOrders)
 	for _, d := range []*Dataset{b.train, b.valid} {
 		if d == nil {
 			continue

@@ -166,12 +166,16 @@ func (p *Params) validate(features int) error {
 	return nil
 }
 
-// notes are the parameters as a forest keeps them, those that matter, by the
-// names LightGBM gives them where it has them.
+// notes are the parameters as a forest keeps them: those that LightGBM has, by
+// its names. It warns of any other when it loads the file.
 func (p *Params) notes() []string {
 	note := func(name string, value any) string { return fmt.Sprintf("%s: %v", name, value) }
+	metric := p.Metric
+	if metric == LogLoss {
+		metric = "binary_logloss"
+	}
 	return []string{
-		note("objective", "binary"), note("boosting", "gbdt"), note("grower", p.Grower),
+		note("objective", "binary"), note("boosting", "gbdt"),
 		note("num_iterations", p.Trees), note("learning_rate", p.LearningRate),
 		note("num_leaves", p.Leaves), note("max_depth", p.MaxDepth),
 		note("min_data_in_leaf", p.MinRows), note("min_sum_hessian_in_leaf", p.MinHessian),
@@ -180,7 +184,6 @@ func (p *Params) notes() []string {
 		note("max_bin", p.Bins), note("min_data_in_bin", p.MinInBin),
 		note("max_cat_to_onehot", p.OneHotLevels), note("cat_smooth", p.CatSmooth), note("cat_l2", p.CatL2),
 		note("max_cat_threshold", p.CatMaxLevels), note("min_data_per_group", p.CatMinRows),
-		note("target_levels", p.TargetLevels), note("target_prior", p.TargetPrior), note("target_orders", p.TargetOrders),
-		note("early_stopping_round", p.Patience), note("metric", p.Metric), note("seed", p.Seed),
+		note("early_stopping_round", p.Patience), note("metric", metric), note("seed", p.Seed),
 	}
 }

@@ -15,10 +15,14 @@ import (
 
 // History is the record of a training run.
 type History struct {
-	Valid    []float64                // metric on the validation rows after each tree; nil without
-	Best     int                      // trees of the returned forest
-	Warnings []string                 // what was odd about the data, in plain words
-	Phases   map[string]time.Duration // how long each part of the work took
+	Valid    []float64 // metric on the validation rows after each tree; nil without
+	Best     int       // trees of the returned forest
+	Warnings []string  // what was odd about the data, in plain words
+
+	// Phases is how long each part of the work took, on the clock: "check",
+	// "bin", "pack" (columns into tiles), "derivatives", "histograms and
+	// search", "partition", "leaves", "validation", "checkpoint".
+	Phases map[string]time.Duration
 }
 
 // Train fits a forest of Params.Trees trees to train by gradient boosting of
