@@ -16,8 +16,16 @@ type builder struct {
 	of   []int // per leaf, its parent
 }
 
-func newBuilder() builder {
-	return builder{of: []int{-1}, tree: Tree{Shrinkage: 1}}
+// newBuilder makes room for a tree of so many leaves.
+func newBuilder(leaves int) builder {
+	b := builder{of: make([]int, 1, leaves)}
+	b.of[0] = -1
+	b.tree = Tree{
+		SplitFeature: make([]int, 0, leaves-1), SplitGain: make([]float64, 0, leaves-1),
+		Threshold: make([]float64, 0, leaves-1), DecisionType: make([]DecisionType, 0, leaves-1),
+		LeftChild: make([]int, 0, leaves-1), RightChild: make([]int, 0, leaves-1),
+	}
+	return b
 }
 
 // split makes leaf a node whose left side is leaf again and whose right side

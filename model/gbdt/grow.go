@@ -111,7 +111,7 @@ func (g *grower) start(bag int) {
 	}
 	root := leaf{rows: span{0, bag}, outside: span{bag, len(g.rows)}, l2: g.p.L2, low: -inf, high: inf}
 	g.leaves = append(g.leaves[:0], root)
-	g.tree = newBuilder()
+	g.tree = newBuilder(g.p.mostLeaves())
 	for _, r := range g.rows[:bag] {
 		g.leaves[0].sum += g.q[r]
 	}

@@ -18,11 +18,7 @@ func (p *Params) Memory(rows, features int) int64 {
 	workers := int64(max(p.Workers, 1))
 	tiles := max((f+kernel.TileWidth-1)/kernel.TileWidth, min(workers, f/(kernel.TileWidth/2)))
 	columns := n * (f + tiles*kernel.TileWidth)
-	leaves := int64(p.Leaves)
-	if p.Grower == Symmetric {
-		leaves = 1 << p.depth()
-	}
-	histograms := (leaves + workers) * tiles * kernel.TileWidth * kernel.Stride * 8
+	histograms := (int64(p.mostLeaves()) + workers) * tiles * kernel.TileWidth * kernel.Stride * 8
 	sample := min(n, sampleRows) * workers * (min(f, line)*4 + 2*4 /* sorting */ + 8 /* runs */)
 	return n*perRow + columns + histograms + sample + f<<12 /* bounds and the like */ + 1<<20
 }

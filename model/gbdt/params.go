@@ -187,3 +187,11 @@ func (p *Params) notes() []string {
 		note("early_stopping_round", p.Patience), note("metric", metric), note("seed", p.Seed),
 	}
 }
+
+// mostLeaves is the greatest number of leaves a tree can have.
+func (p *Params) mostLeaves() int {
+	if p.Grower == Symmetric {
+		return 1 << p.depth()
+	}
+	return p.Leaves
+}

@@ -210,16 +210,23 @@ type tile struct {
 	features []int
 	at, size []int
 	shared   []sharer
-	words    int // of the histogram of the tile
-	first    int // where it starts in that of a leaf
+	bundles  []bundle // the columns they share
+	words    int      // of the histogram of the tile
+	first    int      // where it starts in that of a leaf
 }
 
 // A sharer is a feature that shares a column.
 type sharer struct {
 	feature  int
-	position int         // of the column in the tile
-	at, size int         // of the feature's histogram
-	word     [256]uint16 // for each byte of the column, the place of the bin in the histogram of the tile
+	position int // of the column in the tile
+	at, size int // of the feature's histogram
+}
+
+// A bundle is a column that features share: for each byte, the places of the
+// bins of its features in the histogram of the tile, side by side.
+type bundle struct {
+	position, features int
+	words              []uint16
 }
 
 // of returns the part of a leaf's histogram that is the tile's.
@@ -289,12 +296,24 @@ func (t *table) layOut(tl *tile, use []bool) {
 			continue
 		}
 		tl.at = append(tl.at, tl.words)
-		s := sharer{feature: f, position: position[f], at: tl.words, size: size}
-		for b, bin := range t.digit[f] {
-			s.word[b] = uint16(tl.words + int(bin))
-		}
-		tl.shared = append(tl.shared, s)
+		tl.shared = append(tl.shared, sharer{feature: f, position: position[f], at: tl.words, size: size})
 		tl.words += size
+	}
+	for i := tl.alone; i < len(tl.columns); i++ {
+		b := bundle{position: i}
+		for _, s := range tl.shared {
+			if s.position == i {
+				b.features++
+			}
+		}
+		for byte := range 256 {
+			for _, s := range tl.shared {
+				if s.position == i {
+					b.words = append(b.words, uint16(s.at+int(t.digit[s.feature][byte])))
+				}
+			}
+		}
+		tl.bundles = append(tl.bundles, b)
 	}
 }
 
@@ -326,7 +345,7 @@ func (t *table) copyRows(tl *tile, workers *pool) {
 
 // marginRows is the number of rows below which counting the bins of features
 // that share a column is faster than adding up the histogram of the column.
-const marginRows = 100
+const marginRows = 150
 
 // margins computes, in the histogram of a tile, those of features that share
 // a column from that of the column or, where these are few, from the rows it
@@ -338,9 +357,13 @@ func (t *table) margins(histogram []uint64, tl *tile, rows []int32, q []uint64) 
 		// often is the same.
 		for _, r := range rows {
 			bytes := tl.data[int(r)*kernel.TileWidth:][:kernel.TileWidth]
-			for i := range tl.shared {
-				s := &tl.shared[i]
-				histogram[s.word[bytes[s.position]]] += q[r]
+			word := q[r]
+			for i := range tl.bundles {
+				b := &tl.bundles[i]
+				first := int(bytes[b.position]) * b.features
+				for _, at := range b.words[first : first+b.features] {
+					histogram[at] += word
+				}
 			}
 		}
 		return

@@ -58,12 +58,23 @@ func bestGainGo(hist []uint64, start uint64, leaf *Leaf) float64 {
 	return best
 }
 
-// FirstGain returns the first t whose split gains exactly gain, or -1.
+// FirstGain returns the first t whose split gains gain, which is what BestGain
+// returns for the same arguments, or -1.
 func FirstGain(hist []uint64, start uint64, leaf *Leaf, gain float64) int {
-	for t, word := range hist {
-		start += word
-		if leaf.Split(start) == gain {
-			return t
+	const step = 32 // bins that bestGain, which is faster, rules out together
+	for at := 0; at < len(hist); at += step {
+		part := hist[at:min(at+step, len(hist))]
+		if bestGain(part, start, leaf) < gain {
+			for _, word := range part {
+				start += word
+			}
+			continue
+		}
+		for t, word := range part {
+			start += word
+			if leaf.Split(start) == gain {
+				return at + t
+			}
 		}
 	}
 	return -1
