@@ -2,6 +2,7 @@ package training
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"churn/event"
@@ -108,20 +109,27 @@ func TestNearBayes(t *testing.T) {
 	}
 }
 
-// A planted leak is caught: the report names the back-filled cancel_page and
-// the attribute that knows the outcome, and the gate refuses the model.
-func TestPlantedLeak(t *testing.T) {
-	w, err := sim.DefaultWorld().Variant("leak")
+// trainVariant trains the given rungs on 4,000 customers of a variant.
+func trainVariant(t *testing.T, variant string, rungs ...string) *Report {
+	t.Helper()
+	w, err := sim.DefaultWorld().Variant(variant)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Customers = 4000
 	p := worldPlan(&w)
-	p.Rungs = []string{"logistic"}
+	p.Rungs = rungs
 	_, r, err := Train(context.Background(), newWorldSource(t, w), p)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+// A planted leak is caught: the report names the back-filled cancel_page and
+// the attribute that knows the outcome, and the gate refuses the model.
+func TestPlantedLeak(t *testing.T) {
+	r := trainVariant(t, "leak", "logistic")
 	if r.Gate.Passed {
 		t.Error("the gate lets a leaking model pass")
 	}
@@ -138,16 +146,9 @@ func TestPlantedLeak(t *testing.T) {
 
 // A world without a signal gives no better than chance, and the gate refuses.
 func TestNoSignalWorld(t *testing.T) {
-	w, err := sim.DefaultWorld().Variant("no-signal")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.Customers = 4000
-	p := worldPlan(&w)
-	p.Rungs = []string{"logistic"}
-	_, r, err := Train(context.Background(), newWorldSource(t, w), p)
-	if err != nil {
-		t.Fatal(err)
+	r := trainVariant(t, "no-signal", "logistic", "boosting")
+	if !slices.ContainsFunc(r.Leaderboard, func(rung Rung) bool { return rung.Kind == "boosting" }) {
+		t.Error("boosting was not tried")
 	}
 	if r.Gate.Passed {
 		t.Errorf("the gate lets noise pass: %+v", r.Model.Estimates.AUC)

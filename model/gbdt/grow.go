@@ -350,7 +350,7 @@ func (g *grower) splitLeaf(i int) build {
 
 // bound passes on the bounds a monotone split puts on the values below it.
 func (g *grower) bound(l *leaf, s *split, a, b *leaf) {
-	if !g.p.constrained() {
+	if !g.bounded {
 		return
 	}
 	feat := &g.t.features[s.feature]

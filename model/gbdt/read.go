@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Limits bound what [ReadText] accepts. A limit of zero is that of
+// Limits bound what [ReadText] and [ReadXGBoost] accept. A limit of zero is that of
 // [DefaultLimits].
 type Limits struct {
 	Bytes    int64 // size of the text

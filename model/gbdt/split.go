@@ -37,10 +37,11 @@ type split struct {
 
 // A finder finds splits: what they depend on beside histograms.
 type finder struct {
-	p      *Params
-	t      *table
-	gScale float64 // units of packed words to one of g
-	hScale float64
+	p       *Params
+	t       *table
+	bounded bool    // some feature has a monotone constraint, so every leaf has bounds
+	gScale  float64 // units of packed words to one of g
+	hScale  float64
 }
 
 // penalties returns what the gains of l depend on.
@@ -55,7 +56,7 @@ func (f *finder) penalties(l *leaf) kernel.Leaf {
 
 // unsplit is what l contributes to the gain while it is not split.
 func (f *finder) unsplit(k *kernel.Leaf, l *leaf) float64 {
-	if f.p.constrained() {
+	if f.bounded {
 		return f.gainOf(k.G, k.H, f.value(k.G, k.H, k, l), k)
 	}
 	return k.Gain(k.G, k.H)
@@ -74,7 +75,7 @@ func (f *finder) gain(i int, hist []uint64, k *kernel.Leaf, l *leaf) float64 {
 	switch {
 	case feat.kind == categorical:
 		return f.bestSet(feat, hist, k, l).gain
-	case f.p.constrained():
+	case f.bounded:
 		return f.constrained(i, hist, k, l).gain
 	}
 	best := kernel.BestGain(hist, 0, k)
@@ -93,7 +94,7 @@ func (f *finder) split(i int, hist []uint64, k *kernel.Leaf, l *leaf, gain float
 	}
 	missing := feat.missingSum(hist)
 	var c binSplit
-	if f.p.constrained() {
+	if f.bounded {
 		c = f.constrained(i, hist, k, l)
 	} else if c.bin = kernel.FirstGain(hist, 0, k, gain); c.bin < 0 {
 		c.bin, c.missing = kernel.FirstGain(hist, missing, k, gain), true

@@ -114,7 +114,7 @@ func newBooster(p Params, train, valid *Dataset, seen *seen) *booster {
 	b.base = baseScore(train)
 	begin := time.Now()
 	b.grow.pool = newPool(p.Workers)
-	b.grow.p = &b.p
+	b.grow.p, b.grow.bounded = &b.p, b.p.constrained()
 	b.grow.phases = b.history.Phases
 	b.grow.t = newTable(train, &b.p, seen, b.grow.pool, sigmoid(b.base))
 	b.history.Phases["bin"] = time.Since(begin)

@@ -86,7 +86,7 @@ func FuzzBins(f *testing.F) {
 	f.Add(uint64(2), 0, uint32(0x80000000), uint8(0))
 	f.Fuzz(func(t *testing.T, seed uint64, n int, bits uint32, missing uint8) {
 		if n < 0 || n > 255 {
-			t.Skip()
+			t.Skip() // no feature has so many bounds
 		}
 		bounds := randomBounds(rand.New(rand.NewPCG(seed, 0)), n)
 		checkBins(t, bounds, slices.Repeat([]float32{math.Float32frombits(bits)}, 9), missing)

@@ -81,7 +81,7 @@ func FirstGain(hist []uint64, start uint64, leaf *Leaf, gain float64) int {
 }
 
 // AddGains adds to sums[t] the gain of each split as BestGain sees them, or
-// none where a split is not allowed.
+// none where a split is not allowed or gains nothing.
 func AddGains(sums []float64, hist []uint64, start uint64, leaf *Leaf, none float64) {
 	addGains(sums[:len(hist)], hist, start, leaf, none)
 }

@@ -158,7 +158,7 @@ func FuzzGain(f *testing.F) {
 	f.Add(uint64(2), 9, 1)
 	f.Fuzz(func(t *testing.T, seed uint64, bins, rows int) {
 		if bins < 0 || bins > 300 || rows < 1 || rows > 4000 {
-			t.Skip()
+			t.Skip() // beyond what a histogram holds, or too slow to fuzz
 		}
 		checkScan(t, randomScan(rand.New(rand.NewPCG(seed, 0)), bins, rows))
 	})

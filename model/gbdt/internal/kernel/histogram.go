@@ -6,8 +6,8 @@ const TileWidth = 32
 
 // Stride is the distance between the histograms of neighbouring columns of a
 // tile, in words. It is more than 256, so that columns do not fall on the
-// same cache sets: with a stride of 2,048 bytes the same loop takes over twice
-// as long.
+// same cache sets: with a stride of 2,048 bytes the same loop took 1.3 to 1.6
+// times as long on Zen 4.
 const Stride = 264
 
 // A TileHistogram is the histograms of the columns of a tile: column c has
