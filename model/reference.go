@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 
 	"churn/features"
 )
@@ -150,23 +149,4 @@ func (r *FeatureReference) check(f *features.Feature) error {
 		}
 	}
 	return nil
-}
-
-// formatValue writes a value of a feature for people.
-func formatValue(f *features.Feature, x float32) string {
-	v := float64(x)
-	switch {
-	case math.IsNaN(v):
-		return "unknown"
-	case f.Kind == features.Category:
-		if i := int(v); i >= 0 && i < len(f.Levels) {
-			return f.Levels[i]
-		}
-		return "other"
-	case v == 0:
-		return "0" // and not -0
-	case v == math.Trunc(v) && math.Abs(v) < 1e9, math.Abs(v) >= 100:
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	}
-	return strconv.FormatFloat(v, 'g', 3, 64)
 }

@@ -1,11 +1,9 @@
 package model
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"churn/event"
 	"churn/features"
@@ -35,15 +33,6 @@ type Score struct {
 	// contributions.
 	Margin     float64
 	BaseMargin float64
-}
-
-// Reason is the contribution of one feature to a score.
-type Reason struct {
-	Feature      string  `json:"feature"`
-	Value        string  `json:"value"`
-	Contribution float64 `json:"contribution"` // log-odds
-	Direction    string  `json:"direction"`    // raises or lowers
-	Text         string  `json:"text"`
 }
 
 // Limits on what Compile will take: a row's reasons within a second, and a
@@ -244,28 +233,4 @@ func (s *Scorer) Score(row []float32, contributions []float64) Score {
 	p := s.calibration.Probability(margin)
 	return Score{Probability: p, Percentile: s.reference.Percentile(p), Band: s.manifest.Bands.Band(p),
 		Margin: margin, BaseMargin: s.baseMargin}
-}
-
-// Reasons lists the n largest contributions by size, as sentences.
-func (s *Scorer) Reasons(row []float32, contributions []float64, n int) []Reason {
-	order := make([]int, 0, len(contributions))
-	for i, c := range contributions {
-		if c != 0 {
-			order = append(order, i)
-		}
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(math.Abs(contributions[b]), math.Abs(contributions[a])), cmp.Compare(a, b))
-	})
-	reasons := []Reason{}
-	for _, i := range order[:min(max(n, 0), len(order))] {
-		f := &s.engine.Features()[i]
-		value := formatValue(f, row[i])
-		r := Reason{Feature: f.Name, Value: value, Contribution: contributions[i], Direction: "raises", Text: f.Sentence(value)}
-		if contributions[i] < 0 {
-			r.Direction = "lowers"
-		}
-		reasons = append(reasons, r)
-	}
-	return reasons
 }
