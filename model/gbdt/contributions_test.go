@@ -114,16 +114,3 @@ func TestContributionsByHand(t *testing.T) {
 		t.Errorf("base %v, contributions %v, want 1.25 and [0.75 0]", base, phi)
 	}
 }
-
-func BenchmarkContributions(b *testing.B) {
-	r := rand.New(rand.NewPCG(7, 8))
-	f := randomForest(r, 50, 0, 1)
-	for range 200 {
-		f.Trees = append(f.Trees, randomTree(r, 50, 63))
-	}
-	phi := make([]float64, 50)
-	row := randomRow(r, 50)
-	for b.Loop() {
-		f.Contributions(row, phi)
-	}
-}
