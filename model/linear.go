@@ -16,6 +16,10 @@ import (
 type Linear struct {
 	Intercept float64 `json:"intercept"`
 	Terms     []Term  `json:"terms"`
+	// Members of a bag: the same model, fitted without one part of the
+	// customers each. They say how far to trust the terms and are no part of
+	// the margin.
+	Members []Linear `json:"members,omitempty"`
 }
 
 // Term is the contribution of one feature, in log-odds.

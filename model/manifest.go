@@ -28,7 +28,9 @@ type Manifest struct {
 	Definition Definition `json:"definition"`
 	// Weights blend the parts: margin = Linear·linear + Forest·forest.
 	Weights Weights `json:"weights"`
-	Bands   Bands   `json:"bands"`
+	// Bag is nil for a model that was fitted once.
+	Bag   *Bag  `json:"bag,omitzero"`
+	Bands Bands `json:"bands"`
 	// FeatureFingerprint and DataFingerprint identify what was learned from.
 	FeatureFingerprint string `json:"feature_fingerprint"`
 	DataFingerprint    string `json:"data_fingerprint"`

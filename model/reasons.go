@@ -60,3 +60,6 @@ func formatValue(f *features.Feature, x float32) string {
 	}
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
+
+// markUnstable is wired by the bag.
+func (s *Scorer) markUnstable(reasons []Reason, members [][]float64) {}

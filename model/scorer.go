@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 
 	"churn/event"
 	"churn/features"
@@ -14,18 +15,32 @@ import (
 type Scorer struct {
 	manifest    Manifest
 	engine      *features.Engine
-	linear      *Linear
-	columns     []int // of each linear term
-	forest      *gbdt.Forest
+	linear      *additive      // nil without one
+	forest      *gbdt.Compiled // nil without one
+	bag         *bag           // nil without one
 	calibration Calibration
 	reference   Reference
 	baseMargin  float64
+	workspaces  sync.Pool // of *workspace
+}
+
+// workspace is the memory that scoring a row needs.
+type workspace struct {
+	forest        *gbdt.Workspace // nil without a forest
+	contributions []float64
+	totals        []float64   // of the forest, after each member of a bag
+	margins       []float64   // of the members
+	members       [][]float64 // contributions of the members
 }
 
 // Score is the verdict on one row.
 type Score struct {
 	// Probability that the customer churns within the horizon, calibrated.
 	Probability float64
+	// Low and High are a 90 % interval for the probability: how far it would
+	// move had training seen other customers. 0, which no probability is, if
+	// the model has no bag.
+	Low, High float64
 	// Percentile of the reference population with a lower probability.
 	Percentile float64
 	Band       string
@@ -77,24 +92,28 @@ func (m *Model) compile() (*Scorer, error) {
 	if !(0 <= b.Medium && b.Medium <= b.High && b.High <= 1) {
 		return nil, fmt.Errorf("bands from %v and %v are not ascending probabilities", b.Medium, b.High)
 	}
-	s := &Scorer{manifest: m.Manifest, engine: engine, forest: m.Forest, calibration: m.Calibration, reference: m.Reference}
+	s := &Scorer{manifest: m.Manifest, engine: engine, calibration: m.Calibration, reference: m.Reference}
 	if m.Linear != nil {
-		if s.linear, s.columns, err = m.Linear.resolve(engine.Features()); err != nil {
+		if s.linear, err = newAdditive(m.Linear, engine.Features()); err != nil {
 			return nil, fmt.Errorf("linear: %w", err)
 		}
-		base := s.linear.Intercept
-		for _, t := range s.linear.Terms {
-			base += t.Mean
-		}
-		s.baseMargin += float64(w.Linear * base)
+		s.baseMargin += float64(w.Linear * s.linear.base)
 	}
 	if m.Forest != nil {
 		if err := checkForest(m.Forest, engine.Features()); err != nil {
 			return nil, fmt.Errorf("forest: %w", err)
 		}
-		row := make([]float32, len(engine.Features()))
-		phi := make([]float64, len(row))
-		s.baseMargin += float64(w.Forest * m.Forest.Contributions(row, phi))
+		var trees []int
+		if b := m.Manifest.Bag; b != nil {
+			trees = b.Trees
+		}
+		if s.forest, err = m.Forest.Compile(trees...); err != nil {
+			return nil, fmt.Errorf("forest: %w", err)
+		}
+		s.baseMargin += float64(w.Forest * s.forest.Base())
+	}
+	if s.bag, err = newBag(m, engine.Features()); err != nil {
+		return nil, fmt.Errorf("bag: %w", err)
 	}
 	if err := s.calibration.check(); err != nil {
 		return nil, fmt.Errorf("calibration: %w", err)
@@ -203,34 +222,76 @@ func (s *Scorer) Row(tl *event.Timeline, t event.Time) []float32 {
 
 // Score scores one row of len(Engine().Features()) values. Unless
 // contributions is nil it has the same length and receives the contribution
-// of each feature in log-odds.
+// of each feature in log-odds. Nothing is allocated.
 func (s *Scorer) Score(row []float32, contributions []float64) Score {
-	w := s.manifest.Weights
+	w := s.workspace()
+	defer s.workspaces.Put(w)
+	return s.score(w, row, contributions)
+}
+
+// Explain scores a row and lists the n strongest reasons.
+func (s *Scorer) Explain(row []float32, n int) (Score, []Reason) {
+	w := s.workspace()
+	defer s.workspaces.Put(w)
+	if n <= 0 {
+		return s.score(w, row, nil), []Reason{}
+	}
+	score := s.score(w, row, w.contributions)
+	reasons := s.Reasons(row, w.contributions, n)
+	if s.bag != nil {
+		s.bag.contributions(s, w, row)
+		s.markUnstable(reasons, w.members)
+	}
+	return score, reasons
+}
+
+func (s *Scorer) workspace() *workspace {
+	if w, ok := s.workspaces.Get().(*workspace); ok {
+		return w
+	}
+	n := len(s.engine.Features())
+	w := &workspace{contributions: make([]float64, n)}
+	if s.forest != nil {
+		w.forest = s.forest.NewWorkspace()
+		w.totals = make([]float64, s.forest.Members())
+	}
+	if s.bag != nil {
+		w.margins = make([]float64, s.bag.members)
+		for range s.bag.members {
+			w.members = append(w.members, make([]float64, n))
+		}
+	}
+	return w
+}
+
+func (s *Scorer) score(w *workspace, row []float32, contributions []float64) Score {
+	row = row[:len(w.contributions):len(w.contributions)]
+	weights := s.manifest.Weights
 	margin := 0.0
-	clear(contributions)
-	if s.linear != nil {
-		lin := s.linear.Intercept
-		for i := range s.linear.Terms {
-			t := &s.linear.Terms[i]
-			v := t.Value(row[s.columns[i]])
-			lin += v
-			if contributions != nil {
-				contributions[s.columns[i]] += float64(w.Linear * (v - t.Mean))
+	if s.forest != nil {
+		w.forest.Load(row)
+		w.forest.Margins(w.totals)
+		if contributions != nil {
+			w.forest.Contributions(contributions)
+			for j := range contributions {
+				contributions[j] = float64(weights.Forest * contributions[j])
 			}
 		}
-		margin += float64(w.Linear * lin)
+	} else {
+		clear(contributions)
+	}
+	if s.linear != nil {
+		margin += float64(weights.Linear * s.linear.margin(row, contributions, weights.Linear))
 	}
 	if s.forest != nil {
-		margin += float64(w.Forest * s.forest.Predict(row))
-		if contributions != nil {
-			phi := make([]float64, len(row))
-			s.forest.Contributions(row, phi)
-			for j, v := range phi {
-				contributions[j] += float64(w.Forest * v)
-			}
-		}
+		margin += float64(weights.Forest * w.totals[len(w.totals)-1])
 	}
 	p := s.calibration.Probability(margin)
-	return Score{Probability: p, Percentile: s.reference.Percentile(p), Band: s.manifest.Bands.Band(p),
-		Margin: margin, BaseMargin: s.baseMargin}
+	out := Score{Probability: p, Percentile: s.reference.Percentile(p),
+		Band: s.manifest.Bands.Band(p), Margin: margin, BaseMargin: s.baseMargin}
+	if s.bag != nil {
+		reach := s.bag.reach(s, w, row)
+		out.Low, out.High = s.calibration.Probability(margin-reach), s.calibration.Probability(margin+reach)
+	}
+	return out
 }

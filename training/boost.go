@@ -36,27 +36,25 @@ func boostingParams(rows int) gbdt.Params {
 	return p
 }
 
-// folds is the number of parts of the customers; each part in turn says when
-// to stop boosting on the others.
-const folds = 4
+// folds is the number of parts of the customers. Each part in turn is left out
+// and says when to stop boosting on the others; the forests that come of it are
+// a bag, and its mean is the model. No rows are lost by it, there is no number
+// of trees to guess for a fit to all of them, and where the members disagree a
+// score is uncertain.
+const folds = 5
 
-// fitBoosting boosts each kind of trees: how many trees is found on customers
-// left out in turn, then all rows are boosted that often.
+// fitBoosting boosts each kind of trees.
 func fitBoosting(ctx context.Context, train *Data, seed uint64, workers int) ([]*candidate, error) {
-	all := dataset(train, func(string) bool { return true })
-	trees := make([]int, len(boostings)*folds)
-	errs := make([]error, len(trees))
-	parallel(workers, len(trees), func(task int) {
+	forests := make([]*gbdt.Forest, len(boostings)*folds)
+	errs := make([]error, len(forests))
+	parallel(workers, len(forests), func(task int) {
 		kind, fold := task/folds, task%folds
 		in := func(customer string) bool { return foldOf(customer, seed) != fold }
-		p := boostingParams(all.Rows())
+		p := boostingParams(len(train.Observations))
 		boostings[kind].set(&p)
 		p.Seed, p.Workers = seed, 1
-		_, history, err := gbdt.Train(ctx, p, dataset(train, in),
+		forests[task], _, errs[task] = gbdt.Train(ctx, p, dataset(train, in),
 			dataset(train, func(customer string) bool { return !in(customer) }))
-		if errs[task] = err; err == nil {
-			trees[task] = history.Best
-		}
 	})
 	for _, err := range errs {
 		if err != nil {
@@ -65,21 +63,36 @@ func fitBoosting(ctx context.Context, train *Data, seed uint64, workers int) ([]
 	}
 	var out []*candidate
 	for kind, b := range boostings {
-		p := boostingParams(all.Rows())
-		b.set(&p)
-		p.Seed, p.Workers, p.Patience, p.Trees = seed, workers, 0, 0
-		for _, n := range trees[kind*folds : (kind+1)*folds] {
-			p.Trees += n
-		}
-		p.Trees = max(1, p.Trees/folds)
-		forest, _, err := gbdt.Train(ctx, p, all, nil)
-		if err != nil {
-			return nil, fmt.Errorf("boosting: %w", err)
-		}
-		out = append(out, &candidate{name: fmt.Sprintf("boosting, %d %s", p.Trees, b.name), kind: "boosting",
-			forest: forest, weights: model.Weights{Forest: 1}})
+		forest, bag := bagOf(forests[kind*folds : (kind+1)*folds])
+		out = append(out, &candidate{name: fmt.Sprintf("boosting, %d %s", len(forest.Trees), b.name), kind: "boosting",
+			forest: forest, bag: bag, weights: model.Weights{Forest: 1}})
 	}
 	return out, nil
+}
+
+// bagOf joins forests into one whose margin is the mean of theirs.
+func bagOf(members []*gbdt.Forest) (*gbdt.Forest, *model.Bag) {
+	bag := &model.Bag{Members: len(members), Width: model.JackknifeWidth(len(members))}
+	out := *members[0]
+	out.Trees = nil
+	share := 1 / float64(len(members))
+	for _, m := range members {
+		bag.Trees = append(bag.Trees, len(m.Trees))
+		for _, t := range m.Trees {
+			t.LeafValue, t.InternalValue = scaled(t.LeafValue, share), scaled(t.InternalValue, share)
+			t.Shrinkage *= share
+			out.Trees = append(out.Trees, t)
+		}
+	}
+	return &out, bag
+}
+
+func scaled(values []float64, by float64) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = v * by
+	}
+	return out
 }
 
 // foldSeeds is added to the seed so that no fold is a group of customers that

@@ -34,6 +34,8 @@ type candidate struct {
 	kind        string // rule, prior, logistic, forest, boosting, blend
 	linear      *model.Linear
 	forest      *gbdt.Forest
+	bag         *model.Bag // of the forest, nil if it was fitted once
+	strength    float64    // C of the logistic
 	weights     model.Weights
 	calibration model.Calibration
 	// cvLogLoss is the log loss on calibration data with the calibration
@@ -126,30 +128,69 @@ func fitLogistic(ctx context.Context, train *Data, strengths []float64, seed uin
 		return nil, nil
 	}
 	rows := sample(train.Matrix.Rows(), maxLogisticRows, seed)
+	x, y := d.matrix(train, rows, workers)
+	var out []*candidate
+	for _, c := range strengths {
+		l, err := d.fit(ctx, x, y, c, train, workers)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &candidate{name: fmt.Sprintf("logistic, C=%g (golearn)", c), kind: "logistic",
+			linear: l, strength: c, weights: model.Weights{Linear: 1}})
+	}
+	return out, nil
+}
+
+// fitMembers fits the logistic of a candidate again without each fold of the
+// customers, in the same design.
+func (c *candidate) fitMembers(ctx context.Context, train *Data, seed uint64, workers int) error {
+	d := newDesign(&train.Matrix, workers)
+	linear := *c.linear
+	linear.Members = nil
+	for fold := range folds {
+		var rows []int
+		for _, r := range sample(train.Matrix.Rows(), maxLogisticRows, seed) {
+			if foldOf(train.Observations[r].Customer, seed) != fold {
+				rows = append(rows, r)
+			}
+		}
+		x, y := d.matrix(train, rows, workers)
+		l, err := d.fit(ctx, x, y, c.strength, train, workers)
+		if err != nil {
+			return err
+		}
+		linear.Members = append(linear.Members, *l)
+	}
+	c.linear = &linear
+	return nil
+}
+
+// matrix writes the columns of some rows.
+func (d *design) matrix(data *Data, rows []int, workers int) (baseline.Matrix, []bool) {
 	x := baseline.Matrix{Rows: len(rows), Cols: d.columns, Data: make([]float64, len(rows)*d.columns)}
 	y := make([]bool, len(rows))
 	const chunk = 512
 	parallel(workers, (len(rows)+chunk-1)/chunk, func(k int) {
 		for i := k * chunk; i < min((k+1)*chunk, len(rows)); i++ {
-			d.row(x.Data[i*d.columns:(i+1)*d.columns], train.Matrix.Row(rows[i]))
-			y[i] = train.Observations[rows[i]].Churned
+			d.row(x.Data[i*d.columns:(i+1)*d.columns], data.Matrix.Row(rows[i]))
+			y[i] = data.Observations[rows[i]].Churned
 		}
 	})
-	var out []*candidate
-	for _, c := range strengths {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		p := baseline.DefaultLogisticParams()
-		p.C, p.Tolerance = c, 1e-4
-		fit, err := baseline.FitLogistic(x, y, p)
-		if err != nil {
-			return nil, fmt.Errorf("logistic: %w", err)
-		}
-		out = append(out, &candidate{name: fmt.Sprintf("logistic, C=%g (golearn)", c), kind: "logistic",
-			linear: d.linear(fit.Weights, fit.Intercept, &train.Matrix, workers), weights: model.Weights{Linear: 1}})
+	return x, y
+}
+
+// fit fits one logistic regression.
+func (d *design) fit(ctx context.Context, x baseline.Matrix, y []bool, c float64, train *Data, workers int) (*model.Linear, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	return out, nil
+	p := baseline.DefaultLogisticParams()
+	p.C, p.Tolerance = c, 1e-4
+	fit, err := baseline.FitLogistic(x, y, p)
+	if err != nil {
+		return nil, fmt.Errorf("logistic: %w", err)
+	}
+	return d.linear(fit.Weights, fit.Intercept, &train.Matrix, workers), nil
 }
 
 // blends are the shares of the trees that are tried beside the logistic.
@@ -161,7 +202,8 @@ func blend(linear, trees *candidate) []*candidate {
 	var out []*candidate
 	for _, share := range blends {
 		out = append(out, &candidate{name: fmt.Sprintf("blend, %g %s", share, trees.kind), kind: "blend",
-			linear: linear.linear, forest: trees.forest, weights: model.Weights{Linear: 1 - share, Forest: share}})
+			linear: linear.linear, strength: linear.strength, forest: trees.forest, bag: trees.bag,
+			weights: model.Weights{Linear: 1 - share, Forest: share}})
 	}
 	return out
 }

@@ -168,6 +168,9 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 		return nil, nil, err
 	}
 	rungs, best := p.choose(rungs, pt)
+	if err := p.bag(ctx, best, pt.train); err != nil {
+		return nil, nil, err
+	}
 	base := rungs[0]
 	p.Progress("evaluating", 0, 0)
 	if err := p.evaluate(r, rungs, base, best, pt); err != nil {
@@ -245,6 +248,19 @@ func (p *Plan) choose(rungs []*candidate, pt parts) ([]*candidate, *candidate) {
 	return rungs, best
 }
 
+// bag completes the winner's bag, where it can have one: boosting has its
+// members already, a logistic gets them now. golearn's forest has none.
+func (p *Plan) bag(ctx context.Context, best *candidate, train *Data) error {
+	if best.strength == 0 || best.forest != nil && best.bag == nil {
+		return nil
+	}
+	p.Progress("fitting members", 0, 0)
+	if best.bag == nil {
+		best.bag = &model.Bag{Members: folds, Width: model.JackknifeWidth(folds)}
+	}
+	return best.fitMembers(ctx, train, p.Seed, p.Workers)
+}
+
 // assemble makes the model of the winner.
 func (p *Plan) assemble(engine *features.Engine, best *candidate, pt parts, r *Report) (*model.Model, error) {
 	// The reference is what the model was evaluated on.
@@ -252,7 +268,7 @@ func (p *Plan) assemble(engine *features.Engine, best *candidate, pt parts, r *R
 	probability := probabilities(&best.calibration, margins)
 	m := &model.Model{
 		Manifest: model.Manifest{Name: p.Name, Kind: best.kind, Seed: p.Seed, Through: p.Through,
-			Definition: p.Definition, Weights: best.weights, FeatureFingerprint: engine.Fingerprint(),
+			Definition: p.Definition, Weights: best.weights, Bag: best.bag, FeatureFingerprint: engine.Fingerprint(),
 			DataFingerprint: r.DataFingerprint, Metrics: r.metricsMap(), Gate: r.Gate},
 		Features: engine.Set(), Linear: best.linear, Forest: best.forest, Calibration: best.calibration,
 		Reference: model.NewReference(&pt.test.Matrix, probability, pt.test.Labels()),
