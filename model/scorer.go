@@ -17,6 +17,7 @@ type Scorer struct {
 	linear      *Linear
 	columns     []int // of each linear term
 	forest      *gbdt.Forest
+	families    families
 	calibration Calibration
 	reference   Reference
 	baseMargin  float64
@@ -77,7 +78,8 @@ func (m *Model) compile() (*Scorer, error) {
 	if !(0 <= b.Medium && b.Medium <= b.High && b.High <= 1) {
 		return nil, fmt.Errorf("bands from %v and %v are not ascending probabilities", b.Medium, b.High)
 	}
-	s := &Scorer{manifest: m.Manifest, engine: engine, forest: m.Forest, calibration: m.Calibration, reference: m.Reference}
+	s := &Scorer{manifest: m.Manifest, engine: engine, families: newFamilies(engine.Features()), forest: m.Forest,
+		calibration: m.Calibration, reference: m.Reference}
 	if m.Linear != nil {
 		if s.linear, s.columns, err = m.Linear.resolve(engine.Features()); err != nil {
 			return nil, fmt.Errorf("linear: %w", err)
