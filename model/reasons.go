@@ -110,10 +110,10 @@ func (s *Scorer) reason(g *group, row []float32, contributions []float64) Reason
 	return r
 }
 
-// mark sets Unstable where the family has the opposite sign in a member of a
+// markUnstable sets Unstable where the family has the opposite sign in a member of a
 // bag, given the contributions of each member to the same row. A member where
 // the family contributes nothing disagrees with nobody.
-func (s *Scorer) mark(reasons []Reason, members [][]float64) {
+func (s *Scorer) markUnstable(reasons []Reason, members [][]float64) {
 	var buf [32]group
 	groups := buf[:]
 	for _, contributions := range members {

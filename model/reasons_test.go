@@ -198,8 +198,8 @@ func TestFamiliesAgainstOracle(t *testing.T) {
 	}
 }
 
-// TestMark: a family is unstable where a member says the opposite.
-func TestMark(t *testing.T) {
+// TestMarkUnstable: a family is unstable where a member says the opposite.
+func TestMarkUnstable(t *testing.T) {
 	s := scorerOf(compileSet(t, familySet))
 	row := make([]float32, 7)
 	phi := []float64{1, -1, 1, 0.5, -1, 0, 0} // a raises by 2, b lowers by 2, own raises by 0.5
@@ -217,7 +217,7 @@ func TestMark(t *testing.T) {
 		{"nor is rounding", [][]float64{{-0.1, 0, -0.2, 1, 0, 0.3, 0}}, nil}, // -5.6e-17
 	} {
 		reasons := s.Reasons(row, phi, 9)
-		s.mark(reasons, c.members)
+		s.markUnstable(reasons, c.members)
 		var got []string
 		for _, r := range reasons {
 			if r.Unstable {
@@ -239,7 +239,7 @@ func TestReasonsAllocate(t *testing.T) {
 	}
 	reasons := s.Reasons(row, phi, 3)
 	members := [][]float64{phi, phi, phi}
-	if got := testing.AllocsPerRun(100, func() { s.mark(reasons, members) }); got != 0 {
-		t.Errorf("mark allocates %v times", got)
+	if got := testing.AllocsPerRun(100, func() { s.markUnstable(reasons, members) }); got != 0 {
+		t.Errorf("markUnstable allocates %v times", got)
 	}
 }
