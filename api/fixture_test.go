@@ -118,9 +118,9 @@ version: 1
 attributes:
 - {name: plan, type: category, levels: [basic, pro]}
 features:
-- {name: "eng_n_{w}", from: engagement, agg: count, windows: [30d], text: "{value} engagements in {w}"}
-- {name: "pay_amt_{w}", from: payments, agg: sum, field: amount, windows: [90d], text: "{value} paid in {w}"}
-- {name: eng_rec, from: engagement, agg: recency, windows: [365d], text: "no engagement for {value} days"}
+- {name: "eng_n_{w}", from: engagement, agg: count, windows: [30d], family: engagement, text: "{value engagement|engagements} in {w}"}
+- {name: "pay_amt_{w}", from: payments, agg: sum, field: amount, windows: [90d], family: spend, text: "{value} paid in {w}"}
+- {name: eng_rec, from: engagement, agg: recency, windows: [365d], family: engagement, text: "no engagement for {value day|days}; {eng_n_30} in 30 days", missing: "no engagement in {w}"}
 `
 
 // testModel is additive over four features, by hand.

@@ -24,7 +24,7 @@ type Score struct {
 	ResidualValue    *float64       `json:"residual_value"` // money still expected
 	ValueAtRisk      *float64       `json:"value_at_risk"`  // probability times residual value
 	Reasons          []model.Reason `json:"reasons"`
-	Margin           float64        `json:"margin"` // log-odds: base_margin and all contributions
+	Margin           float64        `json:"margin"` // log-odds: base_margin and the contributions of all families
 	BaseMargin       float64        `json:"base_margin"`
 	// Recommendation is there only when asked for.
 	Recommendation *recommendation `json:"recommendation,omitzero"`

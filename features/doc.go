@@ -18,6 +18,9 @@
 // A set may instead declare the columns of one wide table ([Set.Columns]); then
 // rows come from [Engine.Values] and there are no windows.
 //
+// A declaration also says how people are told a value, and what it belongs
+// with: [Engine.Sentence] and [Feature].Family.
+//
 // Sums, counts and lengths of time are exact integers until the finished row,
 // which is float32; a missing value is NaN. Every aggregate says what it gives
 // for an empty window ([Aggregates]).

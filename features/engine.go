@@ -21,6 +21,7 @@ type Engine struct {
 	declared    map[string]bool // names that the declaration itself gives
 	steps       []step
 	columns     []columnReader
+	told        []told // until Compile is done
 	fingerprint string
 }
 
@@ -74,7 +75,10 @@ func (s *Set) Compile() (*Engine, error) {
 	if len(e.features) == 0 {
 		return nil, fmt.Errorf("feature set: no features")
 	}
-	var err error
+	err := e.resolve()
+	if err != nil {
+		return nil, err
+	}
 	e.fingerprint, err = s.Fingerprint()
 	return e, err
 }
@@ -110,6 +114,9 @@ func (e *Engine) add(f Feature, st step) error {
 	if len(e.features) >= maxFeatures {
 		return fmt.Errorf("more than %d features", maxFeatures)
 	}
+	if f.Family == "" {
+		f.Family = f.Name
+	}
 	e.index[f.Name] = len(e.features)
 	e.features = append(e.features, f)
 	e.steps = append(e.steps, st)
@@ -117,8 +124,13 @@ func (e *Engine) add(f Feature, st step) error {
 }
 
 func (e *Engine) addColumn(c Column, prefix string) error {
+	owner := fmt.Sprintf("column %q", c.Name)
+	said, err := e.tell(owner, wording{c.Family, c.Unit, c.Text, c.Zero, c.Missing})
+	if err != nil {
+		return fmt.Errorf("%s: %w", owner, err)
+	}
 	r := columnReader{name: c.Name}
-	f := Feature{Name: e.free(prefix + SafeName(c.Name)), Family: "attribute", Unit: c.Unit, text: c.Text}
+	f := Feature{Name: e.free(prefix + SafeName(c.Name)), Family: c.Family, Unit: c.Unit, said: said}
 	switch c.Type {
 	case "number":
 		if c.Levels != nil {
@@ -127,6 +139,9 @@ func (e *Engine) addColumn(c Column, prefix string) error {
 	case "category":
 		if c.Levels == nil {
 			return fmt.Errorf("column %q: levels are not frozen", c.Name)
+		}
+		if c.Zero != "" {
+			return fmt.Errorf("column %q: a category has no zero", c.Name)
 		}
 		if len(c.Levels) > maxLevels {
 			return fmt.Errorf("column %q: more than %d levels", c.Name, maxLevels)
@@ -163,7 +178,11 @@ func checkLevels(levels []string) error {
 }
 
 func (e *Engine) addDefinition(d *Definition) error {
-	f := Feature{Family: d.Family, Unit: d.Unit, text: d.Text}
+	said, err := e.tell(fmt.Sprintf("feature %q", d.Name), wording{d.Family, d.Unit, d.Text, d.Zero, d.Missing})
+	if err != nil {
+		return err
+	}
+	f := Feature{Family: d.Family, Unit: d.Unit, said: said}
 	if d.Expr != "" {
 		if d.From != "" || d.Agg != "" || d.Field != "" || d.Where != "" || len(d.Windows) > 0 || d.By != "" || d.Top != 0 || d.Levels != nil {
 			return fmt.Errorf("expr stands alone: drop from, agg, field, where, windows, by, top and levels")
@@ -199,7 +218,6 @@ func (e *Engine) addDefinition(d *Definition) error {
 	if !a.field && d.Field != "" {
 		return fmt.Errorf("%s takes no field", d.Agg)
 	}
-	var err error
 	if st.where, err = parseWhere(d.From, d.Where); err != nil {
 		return err
 	}
@@ -228,7 +246,7 @@ func (e *Engine) addDefinition(d *Definition) error {
 // addLevels adds the feature itself, or one for each level of By.
 func (e *Engine) addLevels(d *Definition, f Feature, st step) error {
 	name := d.name(f.Window)
-	f.text = strings.ReplaceAll(d.Text, "{w}", windowName(f.Window)+" days")
+	f.window = inDays(f.Window)
 	if d.By == "" {
 		if d.Top != 0 || d.Levels != nil {
 			return fmt.Errorf("top and levels need by")
@@ -257,11 +275,10 @@ func (e *Engine) addLevels(d *Definition, f Feature, st step) error {
 	if around := strings.ReplaceAll(name, "{by}", "x"); !namePattern.MatchString(around) {
 		return fmt.Errorf("name %q: use letters, digits, '_', '.', '-', at most %d", d.Name, maxName)
 	}
-	text := f.text
 	for _, level := range d.Levels {
 		st.level = func(it *item) bool { return get(it) == level }
 		f.Name = e.free(strings.ReplaceAll(name, "{by}", SafeName(level)))
-		f.text = strings.ReplaceAll(text, "{by}", level)
+		f.level = shown(level)
 		if err := e.add(f, st); err != nil {
 			return err
 		}

@@ -43,8 +43,12 @@ type Column struct {
 	// Levels of a category, frozen by Lock: code 0 is the first. A text that is
 	// not listed has code -1.
 	Levels []string `yaml:"levels,omitzero"`
-	Unit   string   `yaml:"unit,omitempty"`
-	Text   string   `yaml:"text,omitempty"`
+	// Family, unit and sentences are as in a Definition.
+	Unit    string `yaml:"unit,omitempty"`
+	Text    string `yaml:"text,omitempty"`
+	Family  string `yaml:"family,omitempty"`
+	Zero    string `yaml:"zero,omitempty"`
+	Missing string `yaml:"missing,omitempty"`
 }
 
 // Definition declares one feature, or one for each window and level.
@@ -68,11 +72,18 @@ type Definition struct {
 	Levels []string `yaml:"levels,omitzero"` // empty but not nil: none was seen
 	// Expr computes from other features instead: "rate_ratio(eng_n_30, eng_n_90)".
 	Expr string `yaml:"expr,omitempty"`
-	// Family groups features for reports and reasons.
+	// Family groups features for reports and reasons: the feature's own name if
+	// empty.
 	Family string `yaml:"family,omitempty"`
 	Unit   string `yaml:"unit,omitempty"`
-	// Text is the sentence used as a reason, with {value}, {w} and {by}.
+	// Text is the sentence used as a reason. In braces stand value, w, by or the
+	// name of another feature; {value day|days} adds the word that fits the
+	// number, {value %} writes a share in per cent. What follows a semicolon is
+	// left out if a feature it names is missing.
 	Text string `yaml:"text,omitempty"`
+	// Zero is the sentence where the value reads 0, Missing where there is none.
+	Zero    string `yaml:"zero,omitempty"`
+	Missing string `yaml:"missing,omitempty"`
 }
 
 //go:embed default.yaml
@@ -178,19 +189,9 @@ type Feature struct {
 	Family string
 	Unit   string
 	Window event.Duration // 0 if it has none
-	text   string
-}
 
-// Sentence says in words what a value of the feature means.
-func (f *Feature) Sentence(value string) string {
-	text := f.text
-	if text == "" {
-		text = strings.ReplaceAll(f.Name, "_", " ") + ": {value}"
-		if f.Unit != "" {
-			text += " " + f.Unit
-		}
-	}
-	return strings.ReplaceAll(text, "{value}", value)
+	said          *sentences
+	window, level string // for sentences
 }
 
 // maxName is the length of the longest feature name in bytes.

@@ -15,6 +15,7 @@ import (
 type Scorer struct {
 	manifest    Manifest
 	engine      *features.Engine
+	families    families
 	linear      *additive      // nil without one
 	forest      *gbdt.Compiled // nil without one
 	bag         *bag           // nil without one
@@ -92,7 +93,8 @@ func (m *Model) compile() (*Scorer, error) {
 	if !(0 <= b.Medium && b.Medium <= b.High && b.High <= 1) {
 		return nil, fmt.Errorf("bands from %v and %v are not ascending probabilities", b.Medium, b.High)
 	}
-	s := &Scorer{manifest: m.Manifest, engine: engine, calibration: m.Calibration, reference: m.Reference}
+	s := &Scorer{manifest: m.Manifest, engine: engine, families: newFamilies(engine.Features()),
+		calibration: m.Calibration, reference: m.Reference}
 	if m.Linear != nil {
 		if s.linear, err = newAdditive(m.Linear, engine.Features()); err != nil {
 			return nil, fmt.Errorf("linear: %w", err)

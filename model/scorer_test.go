@@ -2,7 +2,6 @@ package model
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -255,62 +254,6 @@ func TestTermValue(t *testing.T) {
 	}
 }
 
-func TestReasons(t *testing.T) {
-	s := compile(t, linearModel(t))
-	row := []float32{-1, 12, 99.5, nan}
-	reasons := func(n int, phi ...float64) string {
-		out := []string{}
-		for _, r := range s.Reasons(row, phi, n) {
-			out = append(out, fmt.Sprintf("%s=%s %s by %v (%s)", r.Feature, r.Value, r.Direction, r.Contribution, r.Text))
-		}
-		return strings.Join(out, "\n")
-	}
-	plan := "cus_plan=other lowers by -0.5 (cus plan: other)"
-	count := "eng_n_30=12 raises by 0.5 (12 engagements in 30 days)"
-	amount := "pay_amt_90=99.5 raises by 2 (pay amt 90: 99.5 money)" // no text of its own
-	recency := "eng_rec=unknown lowers by -1 (no engagement for unknown days)"
-	for _, c := range []struct {
-		name string
-		n    int
-		phi  []float64
-		want []string
-	}{
-		{"by size, ties by column", 9, []float64{-0.5, 0.5, 2, -1}, []string{amount, recency, plan, count}},
-		{"the largest", 2, []float64{-0.5, 0.5, 2, -1}, []string{amount, recency}},
-		{"without what contributes nothing", 9, []float64{0, 0.5, 0, math.Copysign(0, -1)}, []string{count}},
-		{"nothing", 9, []float64{0, 0, 0, 0}, nil},
-		{"none asked for", 0, []float64{1, 1, 1, 1}, nil},
-		{"fewer than none", -1, []float64{1, 1, 1, 1}, nil},
-		{"no contributions", 5, nil, nil},
-	} {
-		if got, want := reasons(c.n, c.phi...), strings.Join(c.want, "\n"); got != want {
-			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, want)
-		}
-	}
-	// Enough ties that a sort without the column would mix them.
-	wide := &Scorer{engine: compileSet(t, manyColumns)}
-	many := make([]float64, 40)
-	for i := range many {
-		many[i] = float64(1 + i%2)
-	}
-	for i, r := range wide.Reasons(make([]float32, 40), many, 40) {
-		if want := fmt.Sprintf("c%d", (2*i+1)%40-i/20); r.Feature != want {
-			t.Errorf("reason %d of ties is %s, want %s", i, r.Feature, want)
-		}
-	}
-	if s.Reasons(row, make([]float64, testColumns), 3) == nil {
-		t.Error("no reasons are nil: JSON would say null")
-	}
-}
-
-var manyColumns = func() string {
-	text := "version: 1\ncolumns:\n"
-	for i := range 40 {
-		text += fmt.Sprintf("- {name: c%d, type: number}\n", i)
-	}
-	return text
-}()
-
 func compileSet(t *testing.T, text string) *features.Engine {
 	t.Helper()
 	set, err := features.Parse([]byte(text))
@@ -322,26 +265,6 @@ func compileSet(t *testing.T, text string) *features.Engine {
 		t.Fatal(err)
 	}
 	return engine
-}
-
-func TestFormatValue(t *testing.T) {
-	number := &features.Feature{}
-	category := &features.Feature{Kind: features.Category, Levels: []string{"basic", "pro"}}
-	for _, c := range []struct {
-		f    *features.Feature
-		x    float32
-		want string
-	}{
-		{number, 0, "0"}, {number, float32(math.Copysign(0, -1)), "0"}, {number, 3, "3"}, {number, -3, "-3"},
-		{number, 0.125, "0.125"}, {number, 2.0 / 3, "0.667"}, {number, 12.345, "12.3"}, {number, 99.96, "100"},
-		{number, 123.7, "124"}, {number, -123.7, "-124"}, {number, 1e7, "10000000"}, {number, 3e9, "3000000000"},
-		{number, nan, "unknown"},
-		{category, 0, "basic"}, {category, 1, "pro"}, {category, 2, "other"}, {category, -1, "other"}, {category, nan, "unknown"},
-	} {
-		if got := formatValue(c.f, c.x); got != c.want {
-			t.Errorf("%s %v is written %q, want %q", c.f.Kind, c.x, got, c.want)
-		}
-	}
 }
 
 // TestConcurrentScore: many goroutines get what one gets.

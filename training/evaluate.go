@@ -231,6 +231,7 @@ func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data) error {
 	if r.Findings == nil {
 		r.Findings = []Finding{}
 	}
-	r.Gate, r.Drivers = f.Gate, drivers(s, &data.Matrix, p.Workers)
+	r.Gate = f.Gate
+	r.Drivers, r.Families = drivers(s, &data.Matrix, p.Workers)
 	return nil
 }

@@ -37,6 +37,7 @@ type Report struct {
 	Seen        *Evaluation `json:"seen,omitempty"`
 	Leaderboard []Rung      `json:"leaderboard"`
 	Drivers     []Driver    `json:"drivers"`
+	Families    []Driver    `json:"driver_families"`
 	Findings    []Finding   `json:"findings"`
 	Gate        model.Gate  `json:"gate"`
 	// DataFingerprint and FeatureFingerprint identify the inputs.
@@ -53,9 +54,10 @@ type Part struct {
 	Customers int    `json:"customers"`
 }
 
-// Driver is a feature with its mean absolute contribution in log-odds.
+// Driver is a feature, or a whole family, with its mean absolute contribution in
+// log-odds. What a family's features contribute to one score is summed first.
 type Driver struct {
-	Feature string `json:"feature"`
+	Feature string `json:"feature,omitempty"`
 	Family  string `json:"family"`
 	Mean    Float  `json:"mean_abs_contribution"`
 }
@@ -79,26 +81,51 @@ func reasonsOf(d *Data) map[string]int {
 	return out
 }
 
-// drivers ranks features by mean absolute contribution over at most 500 rows.
-func drivers(s *model.Scorer, m *features.Matrix, workers int) []Driver {
+// drivers ranks features, and families, by mean absolute contribution over at
+// most 500 rows; the first 20 of each.
+func drivers(s *model.Scorer, m *features.Matrix, workers int) (single, families []Driver) {
 	step := max(1, (m.Rows()+499)/500)
 	phi := make([][]float64, (m.Rows()+step-1)/step)
 	parallel(workers, len(phi), func(k int) {
 		phi[k] = make([]float64, len(m.Features))
 		s.Score(m.Row(k*step), phi[k])
 	})
-	out := []Driver{}
+	members := map[string][]int{}
+	var order []string // of the first feature of each
+	single = []Driver{}
 	for j, f := range m.Features {
-		sum := 0.0
-		for k := range phi {
-			sum += math.Abs(phi[k][j])
+		if members[f.Family] == nil {
+			order = append(order, f.Family)
 		}
-		if sum > 0 {
-			out = append(out, Driver{f.Name, f.Family, Float(sum / float64(len(phi)))})
+		members[f.Family] = append(members[f.Family], j)
+		if v := meanSize(phi, []int{j}); v > 0 {
+			single = append(single, Driver{f.Name, f.Family, v})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Driver) int { return cmp.Compare(b.Mean, a.Mean) })
-	return out[:min(len(out), 20)]
+	families = []Driver{}
+	for _, family := range order {
+		if v := meanSize(phi, members[family]); v > 0 {
+			families = append(families, Driver{"", family, v})
+		}
+	}
+	top := func(d []Driver) []Driver {
+		slices.SortStableFunc(d, func(a, b Driver) int { return cmp.Compare(b.Mean, a.Mean) })
+		return d[:min(len(d), 20)]
+	}
+	return top(single), top(families)
+}
+
+// meanSize is the mean absolute sum of some columns, 0 without rows.
+func meanSize(phi [][]float64, columns []int) Float {
+	total := 0.0
+	for k := range phi {
+		sum := 0.0
+		for _, j := range columns {
+			sum += phi[k][j]
+		}
+		total += math.Abs(sum)
+	}
+	return Float(total / float64(max(len(phi), 1)))
 }
 
 // metricsMap is the head of the report as the manifest carries it.

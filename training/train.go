@@ -292,7 +292,7 @@ func (p *Plan) assemble(engine *features.Engine, best *candidate, pt parts, r *R
 	if err != nil {
 		return nil, fmt.Errorf("the trained model does not pass its own test: %w", err)
 	}
-	r.Drivers = drivers(scorer, &pt.test.Matrix, p.Workers)
+	r.Drivers, r.Families = drivers(scorer, &pt.test.Matrix, p.Workers)
 	if err := r.render(m); err != nil {
 		return nil, err
 	}

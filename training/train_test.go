@@ -2,11 +2,13 @@ package training
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"io"
+	"maps"
 	"math"
 	"runtime"
 	"slices"
@@ -447,17 +449,34 @@ func TestDrivers(t *testing.T) {
 	for _, tl := range s.src.timelines[:40] {
 		copy(m.Grow(), scorer.Row(tl, s.rep.Split.Test[0]))
 	}
-	got := drivers(scorer, m, 3)
+	got, families := drivers(scorer, m, 3)
 	j, _ := scorer.Engine().Index(got[0].Feature)
 	want, phi := 0.0, make([]float64, len(m.Features))
+	sizes := map[string]float64{}
 	for i := range 40 {
 		scorer.Score(m.Row(i), phi)
 		want += math.Abs(phi[j]) / 40
+		sums := map[string]float64{}
+		for k, f := range m.Features {
+			sums[f.Family] += phi[k]
+		}
+		for family, sum := range sums {
+			sizes[family] += math.Abs(sum) / 40
+		}
 	}
 	if math.Abs(float64(got[0].Mean)-want) > 1e-12 {
 		t.Errorf("%s %v, want %v", got[0].Feature, got[0].Mean, want)
 	}
-	if none := drivers(scorer, &features.Matrix{Features: m.Features}, 3); len(none) != 0 {
-		t.Errorf("without rows: %v", none)
+	largest := slices.Max(slices.Collect(maps.Values(sizes)))
+	if len(families) < 2 || math.Abs(float64(families[0].Mean)-largest) > 1e-12 || !slices.IsSortedFunc(families, func(a, b Driver) int { return cmp.Compare(b.Mean, a.Mean) }) {
+		t.Errorf("families %v, the largest is %v", families, largest)
+	}
+	for _, f := range families {
+		if f.Feature != "" || math.Abs(float64(f.Mean)-sizes[f.Family]) > 1e-12 {
+			t.Errorf("%+v, want %v", f, sizes[f.Family])
+		}
+	}
+	if none, nor := drivers(scorer, &features.Matrix{Features: m.Features}, 3); none == nil || nor == nil || len(none)+len(nor) != 0 {
+		t.Errorf("without rows: %v, %v", none, nor)
 	}
 }
