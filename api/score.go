@@ -12,20 +12,23 @@ import (
 
 // Score is the answer for one customer. What is not known is null.
 type Score struct {
-	CustomerID       string         `json:"customer_id"`
-	ChurnProbability float64        `json:"churn_probability"`
-	Percentile       *float64       `json:"percentile"` // of the reference population with a lower probability
-	RiskBand         string         `json:"risk_band"`
-	HorizonDays      *float64       `json:"horizon_days"`
-	Definition       string         `json:"definition"`
-	AsOf             *event.Time    `json:"as_of"` // null when scored by features
-	Model            modelRef       `json:"model"`
-	Freshness        freshness      `json:"freshness"`
-	ResidualValue    *float64       `json:"residual_value"` // money still expected
-	ValueAtRisk      *float64       `json:"value_at_risk"`  // probability times residual value
-	Reasons          []model.Reason `json:"reasons"`
-	Margin           float64        `json:"margin"` // log-odds: base_margin and the contributions of all families
-	BaseMargin       float64        `json:"base_margin"`
+	CustomerID       string  `json:"customer_id"`
+	ChurnProbability float64 `json:"churn_probability"`
+	// The ends of a 90 % interval; null if the model does not measure one.
+	Low           *float64       `json:"churn_probability_low"`
+	High          *float64       `json:"churn_probability_high"`
+	Percentile    *float64       `json:"percentile"` // of the reference population with a lower probability
+	RiskBand      string         `json:"risk_band"`
+	HorizonDays   *float64       `json:"horizon_days"`
+	Definition    string         `json:"definition"`
+	AsOf          *event.Time    `json:"as_of"` // null when scored by features
+	Model         modelRef       `json:"model"`
+	Freshness     freshness      `json:"freshness"`
+	ResidualValue *float64       `json:"residual_value"` // money still expected
+	ValueAtRisk   *float64       `json:"value_at_risk"`  // probability times residual value
+	Reasons       []model.Reason `json:"reasons"`
+	Margin        float64        `json:"margin"` // log-odds: base_margin and the contributions of all families
+	BaseMargin    float64        `json:"base_margin"`
 	// Recommendation is there only when asked for.
 	Recommendation *recommendation `json:"recommendation,omitzero"`
 	Warnings       []string        `json:"warnings"`
@@ -70,15 +73,17 @@ func (s *Server) score(sc *model.Scorer, sub *subject, reasons int) *scored {
 	if sub.timeline != nil {
 		sub.row = sc.Row(sub.timeline, sub.asOf)
 	}
-	contributions := make([]float64, len(sub.row))
-	v := sc.Score(sub.row, contributions)
+	v, why := sc.Explain(sub.row, reasons)
 	m := sc.Manifest()
 	out := &scored{subject: sub, risk: v.Probability, horizon: int(math.Ceil(m.Definition.Horizon.Days())),
 		Score: &Score{
 			CustomerID: sub.customer, ChurnProbability: v.Probability, Percentile: finite(v.Percentile), RiskBand: v.Band,
-			Definition: m.Definition.String(), Model: refOf(sc), Reasons: sc.Reasons(sub.row, contributions, reasons),
+			Definition: m.Definition.String(), Model: refOf(sc), Reasons: why,
 			Margin: v.Margin, BaseMargin: v.BaseMargin, Warnings: append([]string{}, sub.warnings...),
 		}}
+	if v.High > 0 {
+		out.Low, out.High = &v.Low, &v.High
+	}
 	if m.Definition.Horizon > 0 {
 		out.HorizonDays = finite(m.Definition.Horizon.Days())
 	}
