@@ -1,6 +1,7 @@
 package api
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -103,7 +104,7 @@ func TestConfig(t *testing.T) {
 		{Keys: []Key{{ID: "a", SHA256: "00", Scopes: key.Scopes}}},
 		{Keys: []Key{{ID: "a", SHA256: key.SHA256}}},
 		{Keys: []Key{{ID: "a", SHA256: key.SHA256, Scopes: []Scope{"root"}}}},
-		{Keys: []Key{key, key}}, {MaxBody: -1}, {RatePerKey: -1}, {ReadTimeout: -1},
+		{Keys: []Key{key, key}}, {MaxBody: -1}, {ShadowShare: -0.1}, {ShadowShare: 1.1}, {ShadowShare: math.NaN()}, {RatePerKey: -1}, {ReadTimeout: -1},
 	} {
 		if err := c.complete(); err == nil {
 			t.Errorf("%+v: no error", c)

@@ -46,19 +46,26 @@ type Config struct {
 	DrainDelay        time.Duration // from readyz saying no to refusing connections; default 1 s
 	ShutdownTimeout   time.Duration // for requests under way at the end; default 10 s
 
+	// ShadowShare is the share of customers that the challenger is scored on as
+	// well; default 1. Without Deps.Challenger there is none.
+	ShadowShare float64
+
 	// Absent streams are not collected at all; see outreach.FactsOf.
 	Absent []event.Stream
 }
 
-// Deps is what the server works with. Metrics and Logger may be nil.
+// Deps is what the server works with. Challenger, Metrics and Logger may be nil.
 type Deps struct {
 	Store    Store
 	Registry *registry.Registry
 	Live     *registry.Live // the model that answers; its name is the one promoted
-	Policy   outreach.Policy
-	Now      func() event.Time
-	Logger   *slog.Logger // default discards
-	Metrics  *Metrics     // default NewMetrics()
+	// Challenger is scored beside Live and counted, and never in an answer. nil
+	// is none.
+	Challenger *registry.Live
+	Policy     outreach.Policy
+	Now        func() event.Time
+	Logger     *slog.Logger // default discards
+	Metrics    *Metrics     // default NewMetrics()
 }
 
 // Scope is what a key may do. Scopes do not include each other.
@@ -119,6 +126,12 @@ func (c *Config) complete() error {
 	}
 	if c.MaxBody < 0 || c.MaxBatchBody < 0 || c.MaxBatch < 0 || c.MaxDepth < 0 || c.MaxHeader < 0 || !(c.RatePerKey >= 0) {
 		return errors.New("a limit is negative")
+	}
+	if c.ShadowShare == 0 {
+		c.ShadowShare = 1
+	}
+	if !(c.ShadowShare > 0 && c.ShadowShare <= 1) {
+		return fmt.Errorf("shadow share %v: use a number above 0, to 1", c.ShadowShare)
 	}
 	seen := map[string]bool{}
 	for i := range c.Keys {

@@ -21,7 +21,7 @@ type readiness struct {
 }
 
 func (s *Server) readyz(c *gin.Context) {
-	r := readiness{Status: "ready", Reasons: []string{}, Model: s.serving()}
+	r := readiness{Status: "ready", Reasons: []string{}, Model: loaded(s.live.Scorer())}
 	is := func(status, reason string) {
 		r.Status, r.Reasons = status, append(r.Reasons, reason)
 	}

@@ -41,6 +41,11 @@ type Metrics struct {
 	missing     *prometheus.CounterVec
 	unknown     *prometheus.CounterVec
 
+	shadowed    *prometheus.CounterVec
+	shadowScore prometheus.Histogram
+	difference  prometheus.Histogram
+	bands       *prometheus.CounterVec
+
 	events      *prometheus.CounterVec
 	eventLag    prometheus.Histogram
 	commit      prometheus.Histogram
@@ -50,10 +55,12 @@ type Metrics struct {
 	decisions *prometheus.CounterVec
 	blocked   *prometheus.CounterVec
 
-	mu       sync.Mutex
-	model    *modelMetrics
-	labels   map[string]string // of features
-	versions []string
+	mu          sync.Mutex
+	model       *modelMetrics
+	labels      map[string]string // of features
+	versions    []string
+	challenger  *challengerMetrics
+	challengers []string // versions
 }
 
 // NewMetrics makes a registry with the metrics of a server, the Go runtime and
@@ -89,6 +96,17 @@ func NewMetrics() *Metrics {
 	m.missing = counters("churn_feature_missing_total", "Missing values in scored rows.", "feature")
 	m.unknown = counters("churn_feature_unknown_category_total", "Categories in scored rows that training did not see.", "feature")
 
+	m.shadowed = counters("churn_challenger_predictions_total",
+		"Customers offered to the challenger, by outcome ok, skipped (its row could not be had), dropped (too many at once) or error.", "model_version", "outcome")
+	m.shadowScore = histogram("churn_challenger_prediction_score", "Churn probabilities of the challenger, which are in no answer.", scoreBuckets)
+	m.difference = histogram("churn_challenger_difference", "Absolute difference between the churn probabilities of champion and challenger for one customer.", differenceBuckets)
+	m.bands = counters("churn_challenger_bands_total", "Customers scored by both, by the risk band of each.", "champion", "challenger")
+	for _, champion := range bandNames {
+		for _, challenger := range bandNames {
+			m.bands.WithLabelValues(champion, challenger)
+		}
+	}
+
 	m.events = counters("churn_events_total", "Records received, by what became of them.", "result")
 	m.eventLag = histogram("churn_event_lag_seconds", "Time from an event's occurrence to its storing.", lagBuckets)
 	m.commit = histogram("churn_store_commit_seconds", "Time a commit of the store took.", durationBuckets)
@@ -106,6 +124,11 @@ func NewMetrics() *Metrics {
 var durationBuckets = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}
 
 var scoreBuckets = []float64{.01, .02, .05, .1, .15, .2, .3, .4, .5, .6, .7, .8, .9, .95}
+
+var differenceBuckets = []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5}
+
+// bandNames are what model.Bands.Band may say.
+var bandNames = []string{"low", "medium", "high"}
 
 // A second to a year.
 var lagBuckets = []float64{1, 10, 60, 600, 3600, 6 * 3600, 86400, 3 * 86400, 7 * 86400, 30 * 86400, 90 * 86400, 365 * 86400}
@@ -160,13 +183,7 @@ func (m *Metrics) of(s *model.Scorer) *modelMetrics {
 		return m.model
 	}
 	version := s.Manifest().Version
-	if !slices.Contains(m.versions, version) {
-		if len(m.versions) == maxVersionLabels { // the oldest is history
-			m.predictions.DeletePartialMatch(prometheus.Labels{"model_version": m.versions[0]})
-			m.versions = m.versions[1:]
-		}
-		m.versions = append(m.versions, version)
-	}
+	m.versions = noteVersion(m.versions, version, m.predictions)
 	mm := &modelMetrics{scorer: s, scoreValues: m.score,
 		ok:     m.predictions.WithLabelValues(version, "ok"),
 		failed: m.predictions.WithLabelValues(version, "error")}
@@ -181,6 +198,19 @@ func (m *Metrics) of(s *model.Scorer) *modelMetrics {
 	}
 	m.model = mm
 	return mm
+}
+
+// noteVersion adds a version to those that counters tell apart. When there are
+// too many, the series of the oldest are history.
+func noteVersion(versions []string, version string, counters *prometheus.CounterVec) []string {
+	if slices.Contains(versions, version) {
+		return versions
+	}
+	if len(versions) == maxVersionLabels {
+		counters.DeletePartialMatch(prometheus.Labels{"model_version": versions[0]})
+		versions = versions[1:]
+	}
+	return append(versions, version)
 }
 
 // featureLabel is the name of a feature, or "other" for those beyond the
@@ -226,6 +256,8 @@ var (
 	loadedDesc   = prometheus.NewDesc("churn_model_loaded", "Whether a model is loaded.", nil, nil)
 	reloadsDesc  = prometheus.NewDesc("churn_model_reloads_total", "Models swapped in since the start.", nil, nil)
 	failuresDesc = prometheus.NewDesc("churn_model_load_failures_total", "Models that could not be loaded.", nil, nil)
+	shadowDesc   = prometheus.NewDesc("churn_challenger_info", "The challenger that is scored beside the model that answers; always 1.", []string{"name", "version"}, nil)
+	refusedDesc  = prometheus.NewDesc("churn_challenger_load_failures_total", "Challengers that could not be loaded.", nil, nil)
 	bytesDesc    = prometheus.NewDesc("churn_store_file_bytes", "Size of the database file.", nil, nil)
 	logDesc      = prometheus.NewDesc("churn_store_wal_bytes", "Size of the write-ahead log.", nil, nil)
 	waitingDesc  = prometheus.NewDesc("churn_store_waiting", "Writes that wait for the store.", nil, nil)
@@ -248,6 +280,12 @@ func (c state) Collect(ch chan<- prometheus.Metric) {
 	gauge(loadedDesc, loaded)
 	ch <- prometheus.MustNewConstMetric(reloadsDesc, prometheus.CounterValue, float64(live.Reloads()))
 	ch <- prometheus.MustNewConstMetric(failuresDesc, prometheus.CounterValue, float64(live.Failures()))
+	if sc := c.s.shadow.challenger(); sc != nil {
+		gauge(shadowDesc, 1, sc.Manifest().Name, sc.Manifest().Version)
+	}
+	if challenger := c.s.shadow.live; challenger != nil {
+		ch <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(challenger.Failures()))
+	}
 	st, up := c.s.store.Stats(), 1.0
 	if st.Failed != nil {
 		up = 0

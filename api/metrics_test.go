@@ -77,9 +77,11 @@ func TestScrape(t *testing.T) {
 }
 
 func TestLint(t *testing.T) {
-	w := newWorld(t, withModels(1))
+	w := newWorld(t, withModels(2), withShadow(1))
+	w.challenge(w.versions[1])
 	w.ada()
 	w.call(200, "GET", "/v1/customers/ada/score", "", nil)
+	w.settle()
 	w.server.metrics.OnCommit(3, time.Millisecond)
 	families, err := w.server.metrics.Registry().Gather()
 	if err != nil {
@@ -109,6 +111,14 @@ func TestLabelLimits(t *testing.T) {
 		if f.GetName() == "churn_predictions_total" && len(f.GetMetric()) != 2*maxVersionLabels {
 			t.Errorf("%d series of %s", len(f.GetMetric()), f.GetName())
 		}
+	}
+	w = newWorld(t, withModels(12), withShadow(1))
+	for _, v := range w.versions[1:] {
+		w.challenge(v)
+		w.serves()
+	}
+	if n := len(w.family("churn_challenger_predictions_total")); n != 4*maxVersionLabels {
+		t.Errorf("%d series of challengers", n)
 	}
 	m := NewMetrics()
 	for i := range 500 {

@@ -13,7 +13,8 @@ import (
 )
 
 type modelsAnswer struct {
-	Serving    *modelRef    `json:"serving"` // null before the first is loaded
+	Serving    *modelRef    `json:"serving"`    // null before the first is loaded
+	Challenger *modelRef    `json:"challenger"` // null while none is scored beside it
 	Models     []modelEntry `json:"models"`
 	Unreadable bool         `json:"unreadable"` // some files are damaged; the log names them
 }
@@ -40,7 +41,7 @@ func (s *Server) getModels(c *gin.Context) (any, error) {
 	if err != nil {
 		s.log.Warn("models cannot be read", "request_id", requestID(c), "error", err)
 	}
-	a := &modelsAnswer{Serving: s.serving(), Models: []modelEntry{}, Unreadable: err != nil}
+	a := &modelsAnswer{Serving: loaded(s.live.Scorer()), Challenger: loaded(s.shadow.challenger()), Models: []modelEntry{}, Unreadable: err != nil}
 	for i := range entries {
 		m := &entries[i].Manifest
 		e := modelEntry{Name: m.Name, Version: m.Version, Kind: m.Kind, Aliases: entries[i].Aliases,
@@ -54,9 +55,8 @@ func (s *Server) getModels(c *gin.Context) (any, error) {
 	return a, nil
 }
 
-// serving is the model that answers now, or nil.
-func (s *Server) serving() *modelRef {
-	sc := s.live.Scorer()
+// loaded names the model behind a scorer, or is nil.
+func loaded(sc *model.Scorer) *modelRef {
 	if sc == nil {
 		return nil
 	}
@@ -166,5 +166,5 @@ func (s *Server) promoted(c *gin.Context, p registry.Promotion) (any, error) {
 		s.metrics.storeError(err)
 	}
 	s.log.Info("model changed", "request_id", requestID(c), "alias", p.Alias, "from", p.From, "to", p.To, "actor", p.Actor)
-	return &promotionAnswer{p, s.serving()}, nil
+	return &promotionAnswer{p, loaded(s.live.Scorer())}, nil
 }

@@ -80,7 +80,8 @@ func TestReferences(t *testing.T) {
 // TestAnswersFitSchemas compares real answers, good and bad, with the schemas
 // of the document.
 func TestAnswersFitSchemas(t *testing.T) {
-	w := newWorld(t, withModels(2), decisive(5))
+	w := newWorld(t, withModels(2), decisive(5), withShadow(1))
+	w.challenge(w.versions[1])
 	w.ada()
 	var decided answered
 	w.call(200, "POST", "/v1/recommendations", `{"customer_ids":["ada"]}`, &decided)

@@ -88,6 +88,7 @@ func (s *Server) score(sc *model.Scorer, sub *subject, reasons int) *scored {
 		out.HorizonDays = finite(m.Definition.Horizon.Days())
 	}
 	s.metrics.of(sc).observe(sub.row, v.Probability)
+	s.shadow.offer(sc, sub, v)
 	out.Warnings = append(out.Warnings, rowWarnings(sc.Engine().Features(), sub.row)...)
 	if sub.timeline == nil {
 		return out

@@ -18,7 +18,8 @@
 // value. A number that is not known is null, never 0. A write is answered
 // after it is committed, and may be sent again. In a batch one bad item has an
 // error of its own and the rest is done. A request is answered by exactly one
-// version of the model, which the answer names.
+// version of the model, which the answer names. A challenger, if there is one,
+// is scored after it on the same history, and only counted.
 //
 // Windows and visibility follow the interval rule of package event.
 //
@@ -26,7 +27,7 @@
 //
 // TLS and compression are a proxy's. The package reads no clock of its own,
 // loads no files but the models of its registry, and keeps no state but that
-// of rate limits.
+// of rate limits and of what waits for the challenger.
 package api
 
 import (
@@ -104,6 +105,7 @@ type Server struct {
 	now         func() event.Time
 	log         *slog.Logger
 	metrics     *Metrics
+	shadow      *shadow
 
 	engine   *gin.Engine
 	limits   *limiter
@@ -137,6 +139,7 @@ func New(config Config, deps Deps) (*Server, error) {
 	if s.metrics == nil {
 		s.metrics = NewMetrics()
 	}
+	s.shadow = newShadow(deps.Challenger, config.ShadowShare, s.metrics, s.panicked)
 	for i := range s.policy.Playbook.Actions {
 		s.capacities = s.capacities || s.policy.Playbook.Actions[i].CapacityDay > 0
 	}
@@ -249,8 +252,8 @@ func (s *Server) write(c *gin.Context, status int, contentType string, v any) {
 func (s *Server) Handler() http.Handler { return s.engine }
 
 // Serve answers requests on the listener until ctx ends. Then /readyz says no,
-// after DrainDelay no new connections are taken, and requests under way may
-// finish within ShutdownTimeout.
+// after DrainDelay no new connections are taken, and requests under way, and
+// then what waits for the challenger, may finish within ShutdownTimeout.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	hs := &http.Server{
 		Handler:           s.engine,
@@ -279,6 +282,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer cancel()
 	if err := hs.Shutdown(limit); err != nil {
 		return errors.Join(fmt.Errorf("shut down: requests were cut off: %w", err), hs.Close())
+	}
+	if dropped := s.shadow.drain(limit); dropped > 0 {
+		s.log.Warn("not all customers were scored by the challenger", "dropped", dropped)
 	}
 	return nil
 }

@@ -86,6 +86,8 @@ type economicsConfig struct {
 type serverConfig struct {
 	Listen string      `yaml:"listen"`
 	Keys   []keyConfig `yaml:"keys"`
+	// ShadowShare of the customers scored is scored by the challenger as well.
+	ShadowShare float64 `yaml:"shadow_share"`
 }
 
 type keyConfig struct {
@@ -106,7 +108,7 @@ func defaultConfig() config {
 		Outreach: outreachConfig{Holdout: holdoutConfig{0.05, "1"}, Explore: 0.02, QuietFrom: 20 * 60, QuietTo: 9 * 60,
 			TimeZone: "UTC", Economics: economicsConfig{MarginRate: e.MarginRate, DiscountMonthly: e.DiscountMonthly,
 				ReturnedHazard: e.ReturnedHazard}},
-		Server: serverConfig{Listen: "127.0.0.1:8080"},
+		Server: serverConfig{Listen: "127.0.0.1:8080", ShadowShare: 1},
 	}
 }
 
@@ -179,6 +181,9 @@ func parseConfig(b []byte, c *config) error {
 	// The negated comparison also catches NaN.
 	if s := c.Import.MaxBadShare; !(s >= 0 && s <= 1) {
 		return fmt.Errorf("import.max_bad_share: %v: use a number from 0 (none) to 1", s)
+	}
+	if s := c.Server.ShadowShare; !(s >= 0 && s <= 1) {
+		return fmt.Errorf("server.shadow_share: %v: use a number from 0 (none) to 1", s)
 	}
 	if _, err := time.LoadLocation(c.Outreach.TimeZone); err != nil {
 		return fmt.Errorf("outreach.time_zone: %w", err)

@@ -63,6 +63,8 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"import: {max_bad_share: .nan}", "import.max_bad_share"},
 		{"import: {max_bad_share: -0.1}", "import.max_bad_share"},
 		{"outreach: {time_zone: Mars/Olympus}", "outreach.time_zone"},
+		{"server: {shadow_share: 1.5}", "server.shadow_share"},
+		{"server: {shadow_share: .nan}", "server.shadow_share"},
 		{"model: Üben", "model: "},
 		{"- model: x", "[1:1] "},
 		{"model: x\n---\nmodel: y", "line 2: "},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -12,14 +13,14 @@ import (
 func (a *app) modelsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "List, show, promote and roll back models",
+		Short: "List, show, promote, roll back and retire models",
 		Example: `  churn models list
   churn models promote 20171231-0123456789ab --reason "better on November"
   churn models rollback --reason "complaints about the new one"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	var alias, reason string
+	var alias, retired, reason string
 	var force bool
 	list := &cobra.Command{Use: "list", Short: "List stored models", Example: "  churn models list --json", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.listModels() }}
@@ -30,9 +31,11 @@ func (a *app) modelsCommand() *cobra.Command {
 		}}
 	promote := &cobra.Command{Use: "promote VERSION", Short: "Put a version into use",
 		Long: `Promote points an alias at a version; a running server follows within a second.
-A model that did not pass its gate is refused (exit code 3) unless --force and
---reason are given, which the log keeps.`,
-		Example: `  churn models promote 20171231-0123456789ab --reason "better on November"`, Args: cobra.ExactArgs(1),
+As the champion, a model that did not pass its gate is refused (exit code 3)
+unless --force and --reason are given, which the log keeps. A challenger needs
+no gate: the server scores it beside the champion and only counts.`,
+		Example: `  churn models promote 20171231-0123456789ab --reason "better on November"
+  churn models promote 20171231-0123456789ab --alias challenger --reason "to measure"`, Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if force && reason == "" {
 				return usagef("--force needs --reason")
@@ -48,12 +51,24 @@ A model that did not pass its gate is refused (exit code 3) unless --force and
 				return r.Rollback(name, alias, change(reason, false))
 			})
 		}}
+	retire := &cobra.Command{Use: "retire", Short: "Take the challenger away", Args: cobra.NoArgs,
+		Long: `Retire takes an alias away; the model stays stored, and a rollback of the alias
+does not reach back across it. The champion cannot be retired.`,
+		Example: `  churn models retire --reason "no better than the champion"`,
+		RunE: func(*cobra.Command, []string) error {
+			return a.move(func(r *registry.Registry, name string) (registry.Promotion, error) {
+				return r.Retire(name, retired, change(reason, false))
+			})
+		}}
+	retire.Flags().StringVar(&retired, "alias", registry.Challenger, "alias to take away")
 	for _, c := range []*cobra.Command{promote, rollback} {
 		c.Flags().StringVar(&alias, "alias", registry.Champion, "alias to point")
+	}
+	for _, c := range []*cobra.Command{promote, rollback, retire} {
 		c.Flags().StringVar(&reason, "reason", "", "why, for the promotion log")
 	}
 	promote.Flags().BoolVar(&force, "force", false, "promote even if the gate says no; needs --reason")
-	cmd.AddCommand(list, show, promote, rollback)
+	cmd.AddCommand(list, show, promote, rollback, retire)
 	return cmd
 }
 
@@ -126,12 +141,12 @@ func (a *app) showModel(version string) error {
 			forced = " (forced)"
 		}
 		rows = append(rows, []string{fmt.Sprintf("promotion %d", p.Seq),
-			fmt.Sprintf("%s %s: %s -> %s by %s%s: %s", p.At, p.Alias, p.From, p.To, p.Actor, forced, p.Reason)})
+			fmt.Sprintf("%s %s: %s -> %s by %s%s: %s", p.At, p.Alias, p.From, cmp.Or(p.To, "none"), p.Actor, forced, p.Reason)})
 	}
 	return table(a.stdout, rows)
 }
 
-// move promotes or rolls back and tells of it.
+// move changes an alias and tells of it.
 func (a *app) move(f func(*registry.Registry, string) (registry.Promotion, error)) error {
 	c, err := a.config()
 	if err != nil {
@@ -148,6 +163,6 @@ func (a *app) move(f func(*registry.Registry, string) (registry.Promotion, error
 	if a.json {
 		return writeJSON(a.stdout, p)
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s of %s: %s -> %s\n", p.Alias, p.Name, p.From, p.To)
+	_, err = fmt.Fprintf(a.stdout, "%s of %s: %s -> %s\n", p.Alias, p.Name, p.From, cmp.Or(p.To, "none"))
 	return err
 }

@@ -28,7 +28,8 @@ func (a *app) serveCommand() *cobra.Command {
 		Short: "Serve scores, recommendations and metrics over HTTP",
 		Long: `Serve answers the REST API (docs/api.md) with the champion of the registry and
 follows it: a promotion or rollback takes effect within a second, without a
-restart. Without keys in the project file it listens on this machine only.
+restart. A challenger, if there is one, is scored beside it and counted in the
+metrics, and never in an answer. Without keys in the project file it listens on this machine only.
 SIGTERM drains and stops.`,
 		Example: `  churn serve --config churn.yaml
   churn serve --listen 127.0.0.1:9090`,
@@ -50,7 +51,7 @@ func (a *app) serve(ctx context.Context, listen string) (err error) {
 	if listen == "" {
 		listen = c.Server.Listen
 	}
-	apiConfig := api.Config{}
+	apiConfig := api.Config{ShadowShare: c.Server.ShadowShare}
 	for _, k := range c.Server.Keys {
 		key := api.Key{ID: k.ID, SHA256: k.SHA256}
 		for _, s := range k.Scopes {
@@ -89,10 +90,17 @@ func (a *app) serve(ctx context.Context, listen string) (err error) {
 	}
 	live := registry.NewLive(reg, c.Model, registry.Champion)
 	startModel(live, log)
+	var challenger *registry.Live
+	if c.Server.ShadowShare > 0 {
+		challenger = registry.NewLive(reg, c.Model, registry.Challenger)
+		if _, err := challenger.Reload(); err != nil {
+			log.Error("the challenger cannot be loaded, nothing is scored beside the champion", "error", err)
+		}
+	}
 	if err := syncPromotions(ctx, db, reg, c.Model); err != nil {
 		log.Warn("the promotion log is not copied to the database", "error", err)
 	}
-	server, err := api.New(apiConfig, api.Deps{Store: db, Registry: reg, Live: live, Policy: policy, Now: now, Logger: log, Metrics: metrics})
+	server, err := api.New(apiConfig, api.Deps{Store: db, Registry: reg, Live: live, Challenger: challenger, Policy: policy, Now: now, Logger: log, Metrics: metrics})
 	if err != nil {
 		return usageError{err}
 	}
@@ -102,14 +110,26 @@ func (a *app) serve(ctx context.Context, listen string) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	ticker := time.NewTicker(reloadEvery)
-	defer ticker.Stop()
-	go live.Follow(ctx, ticker.C, func(s *model.Scorer) {
-		log.Info("model swapped", "model", s.Manifest().Name, "version", s.Manifest().Version)
-		if err := syncPromotions(ctx, db, reg, c.Model); err != nil {
-			log.Warn("the promotion log is not copied to the database", "error", err)
-		}
-	}, func(err error) { log.Error("the new model is not taken, the current one stays", "error", err) })
+	warnDefinitions(live, challenger, log)
+	follow := func(live *registry.Live, what string) {
+		ticker := time.NewTicker(reloadEvery)
+		defer ticker.Stop()
+		live.Follow(ctx, ticker.C, func(s *model.Scorer) {
+			version := "none" // retired
+			if s != nil {
+				version = s.Manifest().Version
+			}
+			log.Info(what+" swapped", "model", live.Name(), "version", version)
+			warnDefinitions(live, challenger, log)
+			if err := syncPromotions(ctx, db, reg, c.Model); err != nil {
+				log.Warn("the promotion log is not copied to the database", "error", err)
+			}
+		}, func(err error) { log.Error("the new "+what+" is not taken, the current one stays", "error", err) })
+	}
+	go follow(live, "champion")
+	if challenger != nil {
+		go follow(challenger, "challenger")
+	}
 	go watchStore(ctx, db, stop)
 	a.greet(ctx, "http://"+l.Addr().String(), db, live.Scorer(), now())
 	err = server.Serve(ctx, l)
@@ -130,6 +150,21 @@ func startModel(live *registry.Live, log *slog.Logger) {
 		return
 	}
 	log.Warn("there is no model to serve: scores are refused until one is promoted", "error", err)
+}
+
+// warnDefinitions warns of a challenger that answers another question than the
+// champion: the difference between their probabilities means nothing.
+func warnDefinitions(live, challenger *registry.Live, log *slog.Logger) {
+	if challenger == nil {
+		return
+	}
+	s, c := live.Scorer(), challenger.Scorer()
+	if s == nil || c == nil {
+		return
+	}
+	if a, b := s.Manifest().Definition.String(), c.Manifest().Definition.String(); a != b {
+		log.Warn("the challenger predicts something else than the champion: do not compare their scores", "champion", a, "challenger", b)
+	}
 }
 
 // watchStore stops the server when the database failed: what it would still

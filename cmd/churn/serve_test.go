@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -224,6 +225,155 @@ func TestServe(t *testing.T) {
 	}
 	if last := log[3]; last.From != p.v2 || last.To != p.v1 || last.Reason != "tried" {
 		t.Errorf("the last is %+v", last)
+	}
+}
+
+// within waits until ok, for as long as the server may take to follow.
+func within(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after 5 s: not %s", what)
+		}
+	}
+}
+
+// TestServeChallenger: a challenger comes and goes beside the champion, is told
+// and counted, and answers nothing.
+func TestServeChallenger(t *testing.T) {
+	p := needProject(t)
+	project := p.copy(t)
+	s := serve(t, "--config", project, "--quiet")
+	challenger := func() string {
+		t.Helper()
+		var a struct {
+			Serving, Challenger *struct{ Version string }
+		}
+		if err := json.Unmarshal(s.expect(t, 200, "GET", "/v1/models", ""), &a); err != nil {
+			t.Fatal(err)
+		}
+		if a.Serving == nil || a.Serving.Version != p.v1 || s.version(t) != p.v1 {
+			t.Fatalf("%+v answers, the champion is %s", a.Serving, p.v1)
+		}
+		if a.Challenger == nil {
+			return ""
+		}
+		return a.Challenger.Version
+	}
+	metrics := func() string { return string(s.expect(t, 200, "GET", "/metrics", "")) }
+	if v := challenger(); v != "" {
+		t.Errorf("challenger %s", v)
+	}
+	if _, err := churn("models", "promote", p.v2, "--alias", "challenger", "--config", project); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the challenger", func() bool { return challenger() == p.v2 })
+	s.version(t)
+	within(t, "counted", func() bool {
+		return regexp.MustCompile(`churn_challenger_predictions_total\{model_version="` + p.v2 + `",outcome="ok"\} [1-9]`).MatchString(metrics())
+	})
+	if _, err := churn("models", "retire", "--reason", "measured", "--config", project); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "retired", func() bool { return challenger() == "" })
+	if text := metrics(); strings.Contains(text, "churn_challenger_info{") || !strings.Contains(text, "churn_challenger_load_failures_total 0") {
+		t.Error("the metrics of a retired challenger:", text)
+	}
+	if code := s.stop(); code != exitOK || s.stderr.Len() > 0 {
+		t.Errorf("stopped with code %d: %s", code, s.stderr)
+	}
+	db := openDB(t, filepath.Join(filepath.Dir(project), "churn.db"))
+	log, err := db.Promotions(context.Background(), "churn")
+	if err != nil || len(log) != 4 {
+		t.Fatalf("%d promotions in the database, want 4: %v", len(log), err)
+	}
+	if last := log[3]; last.Alias != "challenger" || last.From != p.v2 || last.To != "" || last.Reason != "measured" {
+		t.Errorf("the last is %+v", last)
+	}
+
+	// A share of 0 follows none, though there is one.
+	if _, err := churn("models", "promote", p.v2, "--alias", "challenger", "--config", project); err != nil {
+		t.Fatal(err)
+	}
+	if err := edit(project, "shadow_share: 1", "shadow_share: 0"); err != nil {
+		t.Fatal(err)
+	}
+	s = serve(t, "--config", project, "--quiet")
+	if v := challenger(); v != "" || strings.Contains(metrics(), "churn_challenger_load_failures_total") {
+		t.Errorf("challenger %s", v)
+	}
+	s.stop()
+
+	// One that predicts something else is scored, and warned of.
+	if err := edit(project, "shadow_share: 0", "shadow_share: 1", "horizon: 30d", "horizon: 20d"); err != nil {
+		t.Fatal(err)
+	}
+	out, err := churn("train", "--config", project, "--json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result struct {
+		Version string `json:"version"`
+	}
+	if err := json.Unmarshal(out, &result); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := churn("models", "promote", result.Version, "--alias", "challenger", "--config", project); err != nil {
+		t.Fatal(err)
+	}
+	s = serve(t, "--config", project, "--quiet")
+	if v := challenger(); v != result.Version {
+		t.Errorf("challenger %s, want %s", v, result.Version)
+	}
+	s.stop()
+	if text := s.stderr.String(); strings.Count(text, "the challenger predicts something else") != 1 || !strings.Contains(text, "within 20d") {
+		t.Errorf("it said %q", text)
+	}
+}
+
+// TestServeDamaged: with a damaged champion at the start the version before
+// answers, the server says so, and the champion mended is taken up. A damaged
+// challenger is no matter of readiness.
+func TestServeDamaged(t *testing.T) {
+	p := needProject(t)
+	project := p.copy(t)
+	if _, err := churn("models", "promote", p.v1, "--alias", "challenger", "--config", project); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(filepath.Dir(project), "models", "churn", p.v1+".churn")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := bytes.Clone(good)
+	bad[len(bad)/2] ^= 1
+	if err := os.WriteFile(path, bad, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, "--config", project, "--quiet")
+	if v := s.version(t); v != p.v2 {
+		t.Errorf("the server uses %s, the version before is %s", v, p.v2)
+	}
+	if text := string(s.expect(t, 200, "GET", "/readyz", "")); !strings.Contains(text, `"degraded"`) {
+		t.Error(text)
+	}
+	if text := string(s.expect(t, 200, "GET", "/metrics", "")); !strings.Contains(text, "\nchurn_model_load_failures_total 1\n") || !strings.Contains(text, "\nchurn_challenger_load_failures_total 1\n") {
+		t.Error(text)
+	}
+	if err := os.WriteFile(path, good, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "mended", func() bool { return s.version(t) == p.v1 })
+	if text := string(s.expect(t, 200, "GET", "/readyz", "")); !strings.Contains(text, `"ready"`) {
+		t.Error(text)
+	}
+	if code := s.stop(); code != exitOK {
+		t.Errorf("stopped with code %d", code)
+	}
+	for _, want := range []string{"the champion cannot be loaded, serving an earlier version", "the challenger cannot be loaded", p.v2} {
+		if !strings.Contains(s.stderr.String(), want) {
+			t.Errorf("it did not say %q: %s", want, s.stderr)
+		}
 	}
 }
 

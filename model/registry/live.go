@@ -13,7 +13,8 @@ import (
 
 // Live follows an alias and holds the scorer it points at. A change is loaded
 // and tested beside the current scorer and then swapped in one step; a file
-// that fails leaves the current one in place.
+// that fails leaves the current one in place. An alias other than the champion
+// may point nowhere: then there is no scorer, and that is no error.
 type Live struct {
 	registry    *Registry
 	name, alias string
@@ -29,8 +30,9 @@ func NewLive(r *Registry, name, alias string) *Live {
 	return &Live{registry: r, name: name, alias: alias}
 }
 
-// Scorer returns the current scorer, or nil before the first good load. A
-// request takes it once and so is answered by exactly one version.
+// Scorer returns the current scorer, or nil before the first good load and
+// while the alias points nowhere. A request takes it once and so is answered by
+// exactly one version.
 func (l *Live) Scorer() *model.Scorer { return l.current.Load() }
 
 // Err returns why the last reload failed, or nil.
@@ -41,7 +43,8 @@ func (l *Live) Err() error {
 	return nil
 }
 
-// Reloads and Failures count swaps and refused candidates since the start.
+// Reloads and Failures count models swapped in and refused candidates since the
+// start.
 func (l *Live) Reloads() int64  { return l.reloads.Load() }
 func (l *Live) Failures() int64 { return l.failures.Load() }
 
@@ -53,7 +56,14 @@ func (l *Live) Name() string { return l.name }
 func (l *Live) Reload() (swapped bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	version, err := l.registry.Resolve(l.name, l.alias)
+	version, err := l.registry.pointed(l.name, l.alias)
+	if err == nil && version == "" {
+		if l.alias != Champion {
+			l.lastErr.Store(nil)
+			return l.current.Swap(nil) != nil, nil
+		}
+		err = fmt.Errorf("%w: %s has no champion", ErrNotFound, l.name)
+	}
 	if err == nil {
 		if cur := l.current.Load(); cur != nil && cur.Manifest().Version == version {
 			l.lastErr.Store(nil)
@@ -110,8 +120,8 @@ func (l *Live) LoadPrevious() (version string, err error) {
 }
 
 // Follow reloads at every tick until ctx or the ticks end. onSwap, if not nil,
-// is called with the new scorer after each swap and onError with each new
-// problem.
+// is called with the new scorer after each swap, nil if the alias was retired,
+// and onError with each new problem.
 func (l *Live) Follow(ctx context.Context, tick <-chan time.Time, onSwap func(*model.Scorer), onError func(error)) {
 	for {
 		select {

@@ -3,8 +3,10 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -131,6 +133,104 @@ func TestLiveKeeps(t *testing.T) {
 	}
 	reload(t, l, false, nil)
 	state(t, l, 2, 2, 4, nil)
+}
+
+// TestLiveOptional: every alias but the champion may point nowhere, which is no
+// problem; what is damaged is one.
+func TestLiveOptional(t *testing.T) {
+	r, versions := open(t, 2)
+	l := NewLive(r, "m", Challenger)
+	reload(t, l, false, nil)
+	state(t, l, 0, 0, 0, nil)
+	reload(t, NewLive(r, "gone", Challenger), false, nil)
+	for i, v := range versions {
+		if _, err := r.Promote("m", Challenger, v, Change{}); err != nil {
+			t.Fatal(err)
+		}
+		reload(t, l, true, nil)
+		state(t, l, float64(i+1), int64(i+1), 0, nil)
+	}
+	// Damaged is not retired.
+	aliases := filepath.Join(r.Dir(), "m", "aliases.json")
+	write(t, aliases, "damaged")
+	if swapped, err := l.Reload(); swapped || err == nil || l.Failures() != 1 || margin(l.Scorer()) != 2 {
+		t.Errorf("swapped %v, %v, %d failures", swapped, err, l.Failures())
+	}
+	write(t, aliases, `{"challenger":"`+versions[0]+`"}`)
+	path := filepath.Join(r.Dir(), "m", versions[0]+".churn")
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	reload(t, l, false, ErrNotFound)
+	state(t, l, 2, 2, 2, ErrNotFound)
+
+	if _, err := r.Retire("m", Challenger, Change{}); err != nil {
+		t.Fatal(err)
+	}
+	reload(t, l, true, nil)
+	state(t, l, 0, 2, 2, nil)
+	reload(t, l, false, nil)
+}
+
+// TestLiveCandidates: whatever was done to the candidate's file, the current
+// model goes on, the problem is counted once, and the file mended is taken.
+func TestLiveCandidates(t *testing.T) {
+	r, versions := open(t, 2)
+	promote(t, r, versions[0])
+	l := NewLive(r, "m", Champion)
+	reload(t, l, true, nil)
+	promote(t, r, versions[1])
+	path := filepath.Join(r.Dir(), "m", versions[1]+".churn")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := string(b)
+	other, err := os.ReadFile(filepath.Join(r.Dir(), "m", versions[0]+".churn"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	failures := int64(0)
+	refused := func(what string) {
+		t.Helper()
+		failures++ // what was wrong before was mended in between
+		for range 2 {
+			if swapped, err := l.Reload(); swapped || !errors.Is(err, model.ErrFormat) {
+				t.Fatalf("%s: swapped %v, %v", what, swapped, err)
+			}
+		}
+		state(t, l, 1, 1, failures, model.ErrFormat)
+		l.lastErr.Store(nil)
+	}
+	for n := 0; n < len(good); n += 97 {
+		write(t, path, good[:n])
+		refused(fmt.Sprint("cut to ", n, " bytes"))
+	}
+	for i := range len(good) {
+		flipped := []byte(good)
+		flipped[i] ^= 1 << (i % 8)
+		write(t, path, string(flipped))
+		refused(fmt.Sprint("a bit of byte ", i, " flipped"))
+	}
+	write(t, path, string(other))
+	refused("another version's file")
+
+	// Whole, but with features that are not those it was trained on.
+	m := testModel(t, "m", 3)
+	m.Manifest.FeatureFingerprint = strings.Repeat("0", 64)
+	wrong := put(t, r, m)
+	aliases := filepath.Join(r.Dir(), "m", "aliases.json")
+	pointing, err := os.ReadFile(aliases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, aliases, `{"champion":"`+wrong+`"}`)
+	refused("wrong fingerprint")
+	write(t, aliases, string(pointing))
+
+	write(t, path, good)
+	reload(t, l, true, nil)
+	state(t, l, 2, 2, failures, nil)
 }
 
 // TestLoadPrevious: a start at which the current file is damaged.
@@ -282,6 +382,29 @@ func TestFollow(t *testing.T) {
 	}
 	cancel()
 	<-done
+
+	// A retirement is told as a swap to nothing.
+	if _, err := r.Promote("m", Challenger, versions[0], Change{}); err != nil {
+		t.Fatal(err)
+	}
+	retired := make(chan time.Time)
+	var told []*model.Scorer
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		NewLive(r, "m", Challenger).Follow(t.Context(), retired, func(s *model.Scorer) { told = append(told, s) }, nil)
+	}()
+	retired <- time.Time{}
+	retired <- time.Time{} // taken when the first was dealt with
+	if _, err := r.Retire("m", Challenger, Change{}); err != nil {
+		t.Fatal(err)
+	}
+	retired <- time.Time{}
+	close(retired)
+	<-end
+	if len(told) != 2 || margin(told[0]) != 1 || told[1] != nil {
+		t.Errorf("told of %v", told)
+	}
 
 	// Nobody needs to listen, and the end of the ticks is an end.
 	closed := make(chan time.Time, 2)

@@ -38,7 +38,8 @@ func (c *Change) check(alias string) error {
 }
 
 // Promote points an alias at a version. The model is loaded and tested first;
-// one that did not pass its gate is refused with ErrGate unless forced.
+// as the champion, one that did not pass its gate is refused with ErrGate
+// unless forced. A challenger is there to be measured, so it needs no gate.
 func (r *Registry) Promote(name, alias, version string, c Change) (Promotion, error) {
 	if err := c.check(alias); err != nil {
 		return Promotion{}, err
@@ -54,11 +55,12 @@ func (r *Registry) Promote(name, alias, version string, c Change) (Promotion, er
 		return Promotion{}, fmt.Errorf("%s %s: %w", name, version, err)
 	}
 	gate := m.Manifest.Gate
-	if !gate.Passed && !c.Force {
+	refused := alias == Champion && !gate.Passed
+	if refused && !c.Force {
 		return Promotion{}, fmt.Errorf("%w: %s", ErrGate, strings.Join(gate.Reasons, "; "))
 	}
 	p := Promotion{At: c.At, Actor: c.Actor, Alias: alias, Name: name, To: m.Manifest.Version,
-		Reason: c.Reason, Forced: !gate.Passed, Metrics: m.Manifest.Metrics}
+		Reason: c.Reason, Forced: refused, Metrics: m.Manifest.Metrics}
 	if err := r.locked(name, func(root *os.Root) error { return record(root, &p) }); err != nil {
 		return Promotion{}, err
 	}
@@ -82,7 +84,7 @@ func (r *Registry) Rollback(name, alias string, c Change) (Promotion, error) {
 		}
 		history := stack(log, alias)
 		if len(history) < 2 {
-			return fmt.Errorf("%w: %s of %s has had %d version(s)", ErrNoPrevious, alias, name, len(history))
+			return fmt.Errorf("%w: %s has no %s before the current one", ErrNoPrevious, name, alias)
 		}
 		p.To = history[len(history)-2]
 		// The file must still be good before anything points at it.
@@ -102,8 +104,38 @@ func (r *Registry) Rollback(name, alias string, c Change) (Promotion, error) {
 	return p, nil
 }
 
-// stack replays the log: a promotion pushes a version, a rollback pops one. A
-// version promoted twice in a row is there once.
+// Retire takes an alias away; the model file stays. The champion cannot be
+// retired, which is ErrChampion.
+func (r *Registry) Retire(name, alias string, c Change) (Promotion, error) {
+	if err := c.check(alias); err != nil {
+		return Promotion{}, err
+	}
+	if alias == Champion {
+		return Promotion{}, ErrChampion
+	}
+	p := Promotion{At: c.At, Actor: c.Actor, Alias: alias, Name: name, Reason: c.Reason}
+	if p.Reason == "" {
+		p.Reason = "retired"
+	}
+	err := r.locked(name, func(root *os.Root) error {
+		aliases, err := readAliases(root, name)
+		if err != nil {
+			return err
+		}
+		if aliases[alias] == "" {
+			return fmt.Errorf("%w: %s has no %.80q to retire", ErrNotFound, name, alias)
+		}
+		return record(root, &p)
+	})
+	if err != nil {
+		return Promotion{}, err
+	}
+	return p, nil
+}
+
+// stack replays the log: a promotion pushes a version, a rollback pops one, and
+// a retirement takes all: what was in use before it is no longer gone back to.
+// A version promoted twice in a row is there once.
 func stack(log []Promotion, alias string) []string {
 	var s []string
 	for _, p := range log {
@@ -111,6 +143,8 @@ func stack(log []Promotion, alias string) []string {
 		case p.Alias != alias:
 		case p.Rollback:
 			s = s[:max(n-1, 0)]
+		case p.To == "":
+			s = nil
 		case n == 0 || s[n-1] != p.To:
 			s = append(s, p.To)
 		}
@@ -169,7 +203,7 @@ func readAliases(root *os.Root, name string) (map[string]string, error) {
 	return aliases, nil
 }
 
-// record appends to the log, then points the alias. A crash between the two is
+// record appends to the log, then points the alias, or takes it away. A crash between the two is
 // mended by the next change; until then the old version stays in use.
 func record(root *os.Root, p *Promotion) error {
 	log, err := readLog(root, p.Name)
@@ -193,7 +227,9 @@ func record(root *os.Root, p *Promotion) error {
 	if err := writeFile(root, p.Name+"/promotions.ndjson", b.Bytes()); err != nil {
 		return err
 	}
-	aliases[p.Alias] = p.To
+	if aliases[p.Alias] = p.To; p.To == "" {
+		delete(aliases, p.Alias)
+	}
 	text, err := json.Marshal(aliases, json.Deterministic(true))
 	if err != nil {
 		return err

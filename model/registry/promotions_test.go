@@ -111,6 +111,127 @@ func TestAliasesApart(t *testing.T) {
 	}
 }
 
+// TestRetire: +A promotes a challenger, - rolls back, x retires. A rollback
+// does not reach across a retirement.
+func TestRetire(t *testing.T) {
+	r, versions := open(t, 2)
+	name := map[string]string{"": "nobody", versions[0]: "A", versions[1]: "B"}
+	promote(t, r, versions[0])
+	challenger := func() string {
+		v, err := r.Resolve("m", Challenger)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			t.Fatal(err)
+		}
+		return v
+	}
+	seq := 1
+	for _, c := range []struct{ steps, want string }{
+		{"x", "missing"},
+		{"+A x x", "A nobody missing"},
+		{"+A +B x", "A B nobody"},
+		{"+A +B x -", "A B nobody none"},
+		{"+A +B x +B - x", "A B nobody B none nobody"},
+		{"+A x +A +B - - x", "A nobody A B A none nobody"},
+	} {
+		var got []string
+		for _, step := range strings.Fields(c.steps) {
+			var p Promotion
+			var err error
+			from := challenger()
+			switch step {
+			case "x":
+				p, err = r.Retire("m", Challenger, Change{At: day(4), Actor: "bob"})
+			case "-":
+				p, err = r.Rollback("m", Challenger, Change{At: day(4), Actor: "bob"})
+			default:
+				p, err = r.Promote("m", Challenger, versions[step[1]-'A'], Change{At: day(3), Actor: "ann", Reason: "to measure"})
+			}
+			switch {
+			case errors.Is(err, ErrNoPrevious):
+				got = append(got, "none")
+			case errors.Is(err, ErrNotFound):
+				got = append(got, "missing")
+			case err != nil:
+				t.Fatal(err)
+			default:
+				seq++
+				got = append(got, name[p.To])
+				if p.Seq != seq || p.From != from || p.To != challenger() || p.Forced {
+					t.Errorf("%s: %s: %+v, alias from %s to %s", c.steps, step, p, from, challenger())
+				}
+				if step == "x" && (p.Reason != "retired" || p.Actor != "bob" || p.At != day(4) || p.Rollback || p.Metrics != nil) {
+					t.Errorf("retired %+v", p)
+				}
+			}
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %v, want %s", c.steps, got, c.want)
+		}
+		if challenger() != "" { // for the next case
+			if _, err := r.Retire("m", Challenger, Change{}); err != nil {
+				t.Fatal(err)
+			}
+			seq++
+		}
+	}
+	// The champion is another matter, and stays.
+	for _, c := range []struct {
+		name, alias string
+		want        error
+	}{{"m", Champion, ErrChampion}, {"m", "nobody", ErrNotFound}, {"gone", Challenger, ErrNotFound}} {
+		if p, err := r.Retire(c.name, c.alias, Change{Reason: "x"}); !errors.Is(err, c.want) || p.Seq != 0 {
+			t.Errorf("%s of %s: %+v, %v, want %v", c.alias, c.name, p, err, c.want)
+		}
+	}
+	if _, err := r.Retire("m", "No alias", Change{}); err == nil || errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+	if log, err := r.Promotions("m"); err != nil || len(log) != seq || champion(t, r) != versions[0] {
+		t.Errorf("%d entries, %v, champion %s", len(log), err, champion(t, r))
+	}
+}
+
+// TestRetireCrash: the log was written and the alias not. Retiring again
+// mends it.
+func TestRetireCrash(t *testing.T) {
+	r, versions := open(t, 1)
+	if _, err := r.Promote("m", Challenger, versions[0], Change{}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(r.Dir(), "m", "aliases.json")
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 {
+		p, err := r.Retire("m", Challenger, Change{})
+		if err != nil || p.Seq != i+2 || p.From != versions[0] {
+			t.Errorf("%+v, %v", p, err)
+		}
+		if i == 0 {
+			write(t, path, string(before))
+		}
+	}
+	if v, err := r.Resolve("m", Challenger); !errors.Is(err, ErrNotFound) {
+		t.Errorf("challenger is %s, %v", v, err)
+	}
+}
+
+// TestGateOfChallengers: what is there to be measured needs no gate, and no
+// force is logged; to answer, it needs one.
+func TestGateOfChallengers(t *testing.T) {
+	r, _ := open(t, 0)
+	m := testModel(t, "m", 1)
+	m.Manifest.Gate = model.Gate{Reasons: []string{"worse than the rule"}}
+	version := put(t, r, m)
+	if p, err := r.Promote("m", Challenger, version, Change{Reason: "to measure"}); err != nil || p.Forced || p.To != version {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err := r.Promote("m", Champion, Challenger, Change{Reason: "it won"}); !errors.Is(err, ErrGate) {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 func TestGate(t *testing.T) {
 	r, _ := open(t, 0)
 	m := testModel(t, "m", 1)

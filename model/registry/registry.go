@@ -9,7 +9,14 @@
 //
 // The steps are [Open], [Registry.Put] a trained model, [Registry.Promote] it,
 // and [Registry.Rollback] if it disappoints; a server follows an alias with
-// [Live]. Every write is a temporary file, flushed, renamed, and the directory
+// [Live]. A challenger is promoted to its own alias, to be measured beside the
+// champion, and taken away by [Registry.Retire].
+//
+// The champion is the alias that answers: its model must have passed the gate,
+// and there is always one once there was one. Other aliases may point at any
+// version that loads, or nowhere.
+//
+// Every write is a temporary file, flushed, renamed, and the directory
 // flushed, so a crash leaves the old state or the new one. Nothing is read or
 // written outside the directory, even where a symbolic link leads there.
 //
@@ -41,12 +48,17 @@ var (
 	// ErrGate: the model did not pass its gate and no reason to force it was
 	// given.
 	ErrGate = errors.New("the model did not pass its gate")
+	// ErrChampion: something must answer.
+	ErrChampion = errors.New("the champion cannot be retired: promote another version or roll back")
 )
 
 const extension = ".churn"
 
-// Champion is the alias that a server follows.
-const Champion = "champion"
+// Aliases that a server follows.
+const (
+	Champion   = "champion"   // answers
+	Challenger = "challenger" // is scored beside it and measured
+)
 
 // Promotion is one entry of the log.
 type Promotion struct {
@@ -56,7 +68,7 @@ type Promotion struct {
 	Alias    string             `json:"alias"`
 	Name     string             `json:"name"`
 	From     string             `json:"from"` // version before; empty for the first
-	To       string             `json:"to"`
+	To       string             `json:"to"`   // empty when the alias was retired
 	Reason   string             `json:"reason"`
 	Forced   bool               `json:"forced,omitzero"`   // past a gate that said no
 	Rollback bool               `json:"rollback,omitzero"` // back to what was before From
@@ -164,20 +176,23 @@ func (r *Registry) Resolve(name, version string) (string, error) {
 	if model.VersionPattern.MatchString(version) {
 		return version, nil
 	}
+	v, err := r.pointed(name, version)
+	if err == nil && v == "" {
+		err = fmt.Errorf("%w: %s has no %.80q; promote a version first", ErrNotFound, name, version)
+	}
+	return v, err
+}
+
+// pointed returns the version that an alias points at, or "" if there is no
+// such alias.
+func (r *Registry) pointed(name, alias string) (string, error) {
 	root, err := os.OpenRoot(r.dir)
 	if err != nil {
 		return "", err
 	}
 	defer root.Close()
 	aliases, err := readAliases(root, name)
-	if err != nil {
-		return "", err
-	}
-	v, ok := aliases[version]
-	if !ok {
-		return "", fmt.Errorf("%w: %s has no %.80q; promote a version first", ErrNotFound, name, version)
-	}
-	return v, nil
+	return aliases[alias], err
 }
 
 // List returns every stored model of every name, newest first within a name.
