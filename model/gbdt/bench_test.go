@@ -64,38 +64,3 @@ func BenchmarkTrain(b *testing.B) {
 		}
 	}
 }
-
-// BenchmarkScore times the score and the contributions of a row, compiled and
-// by the methods that are the oracle. Rows differ, since a processor learns
-// the way of a row that comes again and again. `make bench-score` compares
-// with other libraries.
-func BenchmarkScore(b *testing.B) {
-	d := wide(20_000, 50)
-	for _, grower := range []Grower{LeafWise, Symmetric} {
-		p := DefaultParams()
-		p.Trees, p.Leaves, p.Grower = 200, 63, grower
-		f, _ := mustTrain(b, p, d, nil)
-		c, err := f.Compile()
-		if err != nil {
-			b.Fatal(err)
-		}
-		w, phi := c.NewWorkspace(), make([]float64, len(d.Names))
-		for _, work := range []struct {
-			name string
-			do   func(row []float32)
-		}{
-			{"margin", func(row []float32) { w.Load(row); w.Margin() }},
-			{"plain", func(row []float32) { f.Predict(row) }},
-			{"reasons", func(row []float32) { clear(phi); w.Load(row); w.Contributions(phi) }},
-			{"textbook", func(row []float32) { f.Contributions(row, phi) }},
-		} {
-			b.Run(fmt.Sprintf("%s/%s", grower, work.name), func(b *testing.B) {
-				b.ReportAllocs()
-				for i := 0; b.Loop(); i++ {
-					at := i % len(d.Labels) * len(d.Names)
-					work.do(d.X[at : at+len(d.Names)])
-				}
-			})
-		}
-	}
-}
