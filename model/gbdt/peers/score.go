@@ -174,11 +174,11 @@ func (s *scorer) answer(request string) (cost, error) {
 
 	var before, after runtime.MemStats
 	runtime.GC()
+	start := used() // allocates itself
 	runtime.ReadMemStats(&before)
-	start := used()
 	run(s.x[first*s.features:(first+rows)*s.features], out)
-	end := used()
 	runtime.ReadMemStats(&after)
+	end := used()
 	spent, err := end.since(start)
 	spent.Allocations = after.Mallocs - before.Mallocs
 	if err == nil && file != "" {
@@ -215,7 +215,7 @@ func (s *scorer) batch(rows []float32, out []float64) {
 	workers.Wait()
 }
 
-// reasons writes the contributions of each row and then the base. out is 0.
+// reasons writes the contributions of each row and then the base.
 func (s *scorer) reasons(rows []float32, out []float64) {
 	n := s.features
 	for i := range len(rows) / n {

@@ -91,21 +91,21 @@ func answer(model *leaves.Ensemble, x []float64, features int, out []float64, re
 
 	var before, after runtime.MemStats
 	runtime.GC()
-	runtime.ReadMemStats(&before)
-	cpu, err := used()
+	start := time.Now()
+	cpu, err := used() // allocates itself
 	if err != nil {
 		return cost{}, err
 	}
-	start := time.Now()
+	runtime.ReadMemStats(&before)
 	for i := range out {
 		out[i] = model.PredictSingle(x[i*features:(i+1)*features], 0)
 	}
-	wall := time.Since(start)
+	runtime.ReadMemStats(&after)
 	end, err := used()
 	if err != nil {
 		return cost{}, err
 	}
-	runtime.ReadMemStats(&after)
+	wall := time.Since(start)
 	if file != "" {
 		err = writeFloats(file, out)
 	}
