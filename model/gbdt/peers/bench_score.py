@@ -198,7 +198,8 @@ def record(task, name, seed, round, rows, spent):
     run = {"model": task.model, "work": task.work, "engine": name, "seed": seed, "round": round, "rows": rows,
            "cpu": spent["cpu"] / rows, "wall": spent["wall"] / rows, "load": os.getloadavg()[0]}
     if "allocations" in spent:
-        run["allocations"] = spent["allocations"] // rows  # whole, as testing.AllocsPerRun: the runtime has some of its own
+        # Whole ones, as testing.AllocsPerRun counts: the runtime has some of its own.
+        run["allocations"] = spent["allocations"] // rows
     return run
 
 
@@ -303,15 +304,16 @@ def spread(values):
 def print_load(sizes, files):
     print("\n## Loading\n")
     print("LightGBM text read and compiled; medians of seven. Bytes are those of live objects on the heap.\n")
-    print("| model | trees | text, KiB | read, ms CPU / wall | compile, ms CPU / wall | forest, KiB | compiled, KiB | workspace, KiB |")
+    print("| model | trees | text, KiB | read, ms CPU / wall | compile, ms CPU / wall | forest, KiB | compiled, KiB "
+          "| workspace, KiB |")
     print("|---|---|---|---|---|---|---|---|")
     for s in sizes:
         kib = [f"{s[key] / 1024:,.0f}" for key in ("forest_bytes", "compiled_bytes")]
         print(f"| {s['model']} | {s['trees']} | {s['text_bytes'] / 1024:,.0f} "
-              + "".join(f"| {1e3 * s[f'{step}_cpu']:.1f} / {1e3 * s[f'{step}_wall']:.1f} " for step in ("read", "compile"))
+              + "".join(f"| {1e3 * s[step + '_cpu']:.1f} / {1e3 * s[step + '_wall']:.1f} " for step in ("read", "compile"))
               + f"| {' | '.join(kib)} | {s['workspace_bytes'] / 1024:.1f} |")
-    print(f"\nA model file of 1,000 random trees of 64 leaves, `model.Read` and `Compile` with its self-test: {spread(files)} ms "
-          "wall (`go test -bench Load ./model`).")
+    print("\nA model file of 1,000 random trees of 64 leaves, `model.Read` and `Compile` with its self-test: "
+          f"{spread(files)} ms wall (`go test -bench Load ./model`).")
 
 
 def print_goals(runs, sizes, files):
@@ -325,12 +327,13 @@ def print_goals(runs, sizes, files):
 
     times("one row, ordinary: leaves / ours", "margin", ("ordinary", LEAVES), ordinary, 4)
     times("one row, ordinary: LightGBM's C API / ours", "margin", ("ordinary", CAPI), ordinary, 4)
-    times("one row: leaves on the ordinary model / ours on the symmetric", "margin", ("ordinary", LEAVES), symmetric, 10)
+    times("one row: leaves on the ordinary model / ours on the symmetric", "margin", ("ordinary", LEAVES), symmetric,
+          10)
     times("one row: LightGBM's C API on the ordinary model / ours on the symmetric", "margin", ("ordinary", CAPI),
           symmetric, 10)
     for clock in ("cpu", "wall"):
-        times(f"batch, ordinary: LightGBM / ours, {clock.replace('cpu', 'CPU')}", "batch", ("ordinary", PYTHON), ordinary,
-              3, clock)
+        times(f"batch, ordinary: LightGBM / ours, {clock.replace('cpu', 'CPU')}", "batch", ("ordinary", PYTHON),
+              ordinary, 3, clock)
     times("reasons, ordinary: textbook / ours", "reasons", ("ordinary", TEXTBOOK), ordinary, 10)
     times("reasons, ordinary: LightGBM's C API / ours", "reasons", ("ordinary", CAPI), ordinary, 10)
     times("reasons: textbook on the ordinary model / ours on the symmetric", "reasons", ("ordinary", TEXTBOOK),
@@ -343,7 +346,8 @@ def print_goals(runs, sizes, files):
     goals.append(("allocations a row, largest of all rounds", "0", f"{most}", most == 0))
     for s in sizes:
         took = 1e3 * (s["read_wall"] + s["compile_wall"])
-        goals.append((f"text of {s['trees']:,} {s['model']} trees read and compiled, ms", "< 100", f"{took:.0f}", took < 100))
+        goals.append((f"text of {s['trees']:,} {s['model']} trees read and compiled, ms", "< 100", f"{took:.0f}",
+                      took < 100))
     took = statistics.median(files)
     goals.append(("model file of 1,000 trees read and compiled, ms", "< 100", spread(files), took < 100))
     print("\n## Goals\n\n| | goal | median (from, to) | |\n|---|---|---|---|")
