@@ -5,7 +5,7 @@ PYTHON ?= python3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RUN = testdata/complete_journey/churn.yaml
 
-.PHONY: build run test lint bench fuzz .venv conformance bench-train clean
+.PHONY: build run test lint bench fuzz .venv conformance bench-train bench-score clean
 
 build:            ## bin/churn
 	$(GO) build -trimpath -o bin/churn ./cmd/churn
@@ -47,6 +47,9 @@ conformance: .venv ## model/gbdt against LightGBM, XGBoost and shap
 
 bench-train: .venv ## model/gbdt against its peers: time, memory, accuracy
 	.venv/bin/python model/gbdt/peers/bench.py $(BENCH)
+
+bench-score: .venv ## model/gbdt against its peers: one row, a batch, reasons
+	.venv/bin/python model/gbdt/peers/bench_score.py $(BENCH)
 
 clean:            ## what build and run made
 	rm -rf bin run

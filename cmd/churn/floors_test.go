@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"churn/model/gbdt":                 2,
 	"churn/model/baseline":             2,
 	"churn/model/gbdt/peers":           3,
+	"churn/model/gbdt/peers/leaves":    3, // a module of its own
 	"churn/model":                      3,
 	"churn/outreach":                   4,
 	"churn/store":                      4,
@@ -36,6 +37,7 @@ var doors = map[string]string{
 	"github.com/mattn/go-sqlite3":    "churn/store",
 	"github.com/gin-gonic/gin":       "churn/api",
 	"github.com/sjwhitworth/golearn": "churn/model/baseline",
+	"github.com/dmitryikh/leaves":    "churn/model/gbdt/peers/leaves",
 	"gonum.org/v1/plot":              "churn/training",
 	"github.com/expr-lang/expr":      "churn/outreach",
 	"github.com/spf13/cobra":         "churn/cmd/churn",

@@ -49,6 +49,8 @@ def checks():
 
     for mode in theirs.MODES:
         yield f"LightGBM's: {mode}", theirs.lightgbm_mode, mode
+    for mode in theirs.MODES:
+        yield f"shap: {mode}", theirs.shap_mode, mode
     yield "LightGBM's: early stopping", theirs.lightgbm_early_stopping
     yield "LightGBM's: own loss, initial scores, continued", theirs.lightgbm_own_loss
     yield "LightGBM's: rough numbers", theirs.lightgbm_rough

@@ -5,7 +5,9 @@
 // scikit-learn.
 //
 //	peers train -data DIR [-valid DIR] -params FILE.json -model OUT.txt [-repeat N] [-workers N]
-//	peers predict -data DIR -model FILE -out RAW.f64 [-contributions FILE.f64] [-format lightgbm|xgboost]
+//	peers predict -data DIR -model FILE -out RAW.f64 [-contributions FILE.f64 -textbook FILE.f64] [-format lightgbm|xgboost]
+//	peers score -data DIR -model FILE [-format lightgbm|xgboost]
+//	peers load -model FILE [-repeat N]
 //
 // A data directory is what numpy's tofile writes: X.f32 (values, row by row),
 // y.f32 (labels) and, if rows have weights, w.f32, all float32; and meta.json,
@@ -37,23 +39,27 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:], os.Stdout); err != nil {
+	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string, stdout io.Writer) error {
+func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("want a command: train or predict")
+		return errors.New("want a command: train, predict, score or load")
 	}
 	switch args[0] {
 	case "train":
 		return train(args[1:], stdout)
 	case "predict":
 		return predict(args[1:])
+	case "score":
+		return score(args[1:], stdin, stdout)
+	case "load":
+		return load(args[1:], stdout)
 	}
-	return fmt.Errorf("unknown command %q, want train or predict", args[0])
+	return fmt.Errorf("unknown command %q, want train, predict, score or load", args[0])
 }
 
 // train fits a forest, writes it as LightGBM text and prints a report of
@@ -157,53 +163,6 @@ func measure(p gbdt.Params, rows, held *gbdt.Dataset) (*gbdt.Forest, *report, er
 		RSSBefore: before, Peak: peak,
 		Trees: len(forest.Trees), History: history, Warnings: history.Warnings,
 	}, nil
-}
-
-// predict writes the raw score of every row and, if asked, its
-// contributions: one per feature and then the base, as LightGBM's
-// predict(pred_contrib=True) gives them.
-func predict(args []string) error {
-	flags := flag.NewFlagSet("predict", flag.ExitOnError)
-	data := flags.String("data", "", "directory of the rows; labels and weights are not read")
-	model := flags.String("model", "", "`file` of the forest")
-	format := flags.String("format", "lightgbm", "of the model: lightgbm (text) or xgboost (JSON or UBJSON)")
-	out := flags.String("out", "", "`file` to write the raw scores to")
-	contributions := flags.String("contributions", "", "`file` to write contributions to; empty: none")
-	if err := parse(flags, args, "data", "model", "out"); err != nil {
-		return err
-	}
-
-	forest, err := readForest(*model, *format)
-	if err != nil {
-		return err
-	}
-	rows, err := readRows(*data)
-	if err != nil {
-		return err
-	}
-	features := len(rows.Names)
-	if want := len(forest.FeatureNames); features != want {
-		return fmt.Errorf("%s has %d features, %s has %d", *data, features, *model, want)
-	}
-	n := len(rows.X) / features
-	row := func(i int) []float32 { return rows.X[i*features : (i+1)*features] }
-
-	scores := make([]float64, n)
-	for i := range scores {
-		scores[i] = forest.Predict(row(i))
-	}
-	if err := writeFloats(*out, scores); err != nil {
-		return err
-	}
-	if *contributions == "" {
-		return nil
-	}
-	table := make([]float64, n*(features+1))
-	for i := range n {
-		phi := table[i*(features+1) : (i+1)*(features+1)]
-		phi[features] = forest.Contributions(row(i), phi[:features])
-	}
-	return writeFloats(*contributions, table)
 }
 
 // parse reads the flags and returns an error if one of required is missing.

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 import data
 from data import Table
-from program import WORK, assert_near, assert_same, contributions, odd, peers, scores
+from program import WORK, assert_explained, assert_near, assert_same, odd, peers, scores
 
 # Tables to train on and held out.
 
@@ -242,14 +242,17 @@ def shapley(name) -> str:
     """Our contributions, LightGBM's and shap's are the same and add up."""
     f = trained(name)
     table = odd(f.held.head(200))
-    raw, ours = contributions(f.path, table)
-    said = [assert_near(ours.sum(axis=1), raw, 1e-9, "sum"),
-            assert_near(ours, f.booster.predict(table.X, pred_contrib=True), 1e-9, "LightGBM")]
-    if not any(table.categorical):  # shap's own code cannot split by categories
-        explainer = shap.TreeExplainer(f.booster, feature_perturbation="tree_path_dependent")
-        explainer.model.model_type = "internal"  # else it asks LightGBM
-        said.append(assert_near(ours[:, :-1], explainer.shap_values(table.X.astype(float)), 1e-9, "shap"))
-    return ", ".join(said)
+    theirs = {"LightGBM": f.booster.predict(table.X, pred_contrib=True)}
+    if not any(table.categorical):
+        theirs["shap"] = by_shap(f.booster, table.X)
+    return assert_explained(f.path, table, **theirs)
+
+
+def by_shap(model: lightgbm.Booster, X) -> np.ndarray:
+    """Contributions by shap's own code, which cannot split by categories."""
+    explainer = shap.TreeExplainer(model, feature_perturbation="tree_path_dependent")
+    explainer.model.model_type = "internal"  # else it asks LightGBM
+    return explainer.shap_values(X.astype(float))
 
 
 def importances(name) -> str:

@@ -34,20 +34,32 @@ def peers(*arguments, **environment) -> str:
 
 
 def scores(model: Path, table: Table, form="lightgbm") -> np.ndarray:
-    """Our raw scores of the rows."""
-    return predict(model, table, form)[0]
-
-
-def contributions(model: Path, table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Our raw scores, and per row the contributions with the base at the end."""
-    return predict(model, table, "lightgbm", "-contributions", WORK / "contributions.f64")
+    """Our raw scores of the rows, compiled and plain: the program fails where
+    they differ."""
+    return predict(model, table, form)
 
 
 def predict(model, table, form, *more):
     table.write(WORK / "rows")
     peers("predict", "-data", WORK / "rows", "-model", model, "-format", form, "-out", WORK / "raw.f64", *more)
-    raw = np.fromfile(WORK / "raw.f64", "<f8")
-    return raw, np.fromfile(more[-1], "<f8").reshape(len(raw), -1) if more else None
+    return np.fromfile(WORK / "raw.f64", "<f8")
+
+
+def assert_explained(model: Path, table: Table, form="lightgbm", exact=1e-9, near=1e-6, **theirs) -> str:
+    """Asserts that our contributions add up to our raw scores and are those of
+    others: the textbook's algorithm's up to exact, the compiled forest's up to
+    near times the largest. Each of theirs has a column per feature and may
+    have one more, the base."""
+    files = {"textbook": WORK / "textbook.f64", "contributions": WORK / "contributions.f64"}
+    raw = predict(model, table, form, *(word for name, file in files.items() for word in ("-" + name, file)))
+    textbook, compiled = (np.fromfile(file, "<f8").reshape(len(raw), -1) for file in files.values())
+    near *= np.abs(textbook).max()
+    said = []
+    for ours, tolerance, algorithm in ((textbook, exact, "textbook's"), (compiled, near, "compiled")):
+        said += [assert_near(ours.sum(axis=1), raw, max(1e-9, tolerance), f"{algorithm} sum")]
+        for name, values in theirs.items():
+            said += [assert_near(ours[:, :values.shape[1]], values, tolerance, f"{algorithm} and {name}")]
+    return ", ".join(said)
 
 
 def refused(model: Path, table: Table, want: str, form="lightgbm") -> None:

@@ -7,8 +7,8 @@ import pandas
 import xgboost
 
 from data import Table
-from ours import mixed, numeric, rough, weighted
-from program import WORK, assert_near, assert_same, contributions, odd, refused, scores
+from ours import by_shap, mixed, numeric, rough, weighted
+from program import WORK, assert_explained, assert_near, assert_same, odd, refused, scores
 
 LIGHTGBM = {"objective": "binary", "num_leaves": 15, "seed": 1, "num_threads": 1, "verbosity": -1}
 MODES = {
@@ -37,12 +37,42 @@ MODES = {
 
 
 def lightgbm_mode(name) -> str:
-    train, held = mixed(11)
+    return agree(lightgbm_trained(name, *mixed(11)), *mixed(11))
+
+
+def lightgbm_trained(name, train, held) -> lightgbm.Booster:
     params = LIGHTGBM | MODES[name]
     if "monotone_constraints" in params:  # a pattern for numbers; categories have none
         pattern = np.resize(params["monotone_constraints"], len(train.names))
         params["monotone_constraints"] = np.where(train.categorical, 0, pattern).tolist()
-    return agree(lightgbm.train(params, dataset(train), 12), train, held)
+    return lightgbm.train(params, dataset(train), 12)
+
+
+def shap_mode(name) -> str:
+    """Contributions are shap's, for a model without categories. shap gets NaN
+    for what LightGBM takes for missing, and 0 for what it takes for 0. No row
+    is infinite: LightGBM tells shap 1e300 where a threshold is infinite."""
+    train, held = numeric(16)
+    model = lightgbm_trained(name, train, held)
+    path = WORK / "theirs.txt"
+    model.save_model(path)
+    table = odd(held.head(100))
+    table.X = np.clip(table.X, -3e38, 3e38)
+    X = table.X.copy()
+    nodes = model.trees_to_dataframe().dropna(subset=["split_feature"])
+    kinds = dict(zip(nodes["split_feature"], nodes["missing_type"]))
+    for j, name in enumerate(train.names):
+        if kinds.get(name) == "Zero":
+            X[X[:, j] == 0, j] = np.nan
+        elif kinds.get(name) == "None":
+            X[np.isnan(X[:, j]), j] = 0
+    return assert_explained(path, table, shap=by_shap(model, X) / averaged(model, path))
+
+
+def averaged(model, path) -> int:
+    """By what to divide LightGBM's raw scores and contributions: those of a
+    forest that averages are sums there."""
+    return model.num_trees() if "\naverage_output\n" in path.read_text() else 1
 
 
 def dataset(table: Table, X=None, y=None, **more) -> lightgbm.Dataset:
@@ -54,15 +84,14 @@ def agree(model: lightgbm.Booster, *tables: Table) -> str:
     """Raw scores are LightGBM's to the last bit, contributions nearly."""
     path = WORK / "theirs.txt"
     model.save_model(path)
-    # The raw score of a forest that averages is the sum in LightGBM.
-    trees = model.num_trees() if "\naverage_output\n" in path.read_text() else 1
+    trees = averaged(model, path)
     rows = 0
     for table in (*tables, odd(tables[-1], at_values(tables[-1]))):
         assert_same(scores(path, table), model.predict(table.X, raw_score=True) / trees)
         rows += len(table.X)
     some = table.head(100)  # of the odd rows
     theirs = model.predict(some.X, pred_contrib=True) / trees
-    said = assert_near(contributions(path, some)[1], theirs, 1e-9, "contributions")
+    said = assert_explained(path, some, LightGBM=theirs)
     return f"{model.num_trees()} trees, {rows} rows, no difference; {said}"
 
 
@@ -162,7 +191,8 @@ BOOSTERS = {
 
 
 def xgboost_mode(name, form) -> str:
-    """Raw scores are XGBoost's up to the rounding of its float32 sums."""
+    """Raw scores are XGBoost's up to the rounding of its float32 sums, and so
+    are contributions."""
     train, held = numeric() if name == "exact" else mixed(15)
     params = XGBOOST | BOOSTERS[name]
     model = xgboost.train(params, matrix(train), 20)
@@ -177,7 +207,11 @@ def xgboost_mode(name, form) -> str:
         # of each partial sum at most.
         most = max(1, np.abs(theirs).max()) * trees * 2.0**-24
         said.append(assert_near(scores(path, table, "xgboost"), theirs, most, "score"))
-    return f"{trees} trees, {sum(len(t.X) for t in tables)} rows, {max(said, key=lambda s: float(s.split()[-1]))}"
+    some = tables[-1].head(100)
+    theirs = model.predict(matrix(some), pred_contribs=True).astype(float)
+    explained = assert_explained(path, some, "xgboost", 1e-5 * np.abs(theirs).max(), 1e-5, XGBoost=theirs)
+    return (f"{trees} trees, {sum(len(t.X) for t in tables)} rows, {max(said, key=lambda s: float(s.split()[-1]))}; "
+            f"{explained}")
 
 
 def matrix(table: Table) -> xgboost.DMatrix:
