@@ -103,7 +103,8 @@ func Write(w io.Writer, m *Model) error {
 		return err
 	}
 	f := m.Manifest
-	f.Format, f.Version = FormatVersion, ""
+	f.Format, _ = m.format()
+	f.Version = ""
 	f.SHA256 = map[string]string{}
 	for name, b := range content {
 		f.SHA256[name] = hash(b)
@@ -325,6 +326,10 @@ func read(b []byte) (*Model, error) {
 		}
 	}
 	m.ReportJSON, m.ReportHTML = content[reportMember], content[htmlMember]
+	if version, what := m.format(); version > m.Manifest.Format {
+		// To a program of that format it would be damaged, so it is to all.
+		return nil, fmt.Errorf("%s: format version %d has no %s, which came with %d", manifestMember, m.Manifest.Format, what, version)
+	}
 	return &m, nil
 }
 
