@@ -233,11 +233,20 @@ func Load(path string) (*Model, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return LoadFile(f)
+	b, err := ReadBytes(f)
+	if err != nil {
+		return nil, err
+	}
+	m, err := Read(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
 }
 
-// LoadFile reads a model from an open file, which must be a regular one.
-func LoadFile(f *os.File) (*Model, error) {
+// ReadBytes returns the content of an open file, which must be a regular one
+// of a size that a model can have. Nothing of it is checked.
+func ReadBytes(f *os.File) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -249,11 +258,7 @@ func LoadFile(f *os.File) (*Model, error) {
 	if _, err := io.ReadFull(f, b); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
-	m, err := Read(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	return m, nil
+	return b, nil
 }
 
 // Read decodes a model file. It trusts nothing: sizes are bounded before
