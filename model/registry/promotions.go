@@ -86,7 +86,7 @@ func (r *Registry) Rollback(name, alias string, c Change) (Promotion, error) {
 			return fmt.Errorf("%w: %s of %s has had %d version(s)", ErrNoPrevious, alias, name, len(history))
 		}
 		// The file must still be good before anything points at it.
-		m, err := r.previous(root, name, history[:len(history)-1])
+		m, err := r.previous(root, name, history)
 		if err != nil {
 			return err
 		}
@@ -103,11 +103,15 @@ func (r *Registry) Rollback(name, alias string, c Change) (Promotion, error) {
 	return p, nil
 }
 
-// previous loads the last of some versions that has a trusted signature, or
-// just the last where none is needed.
+// previous loads the version before the last one: of those that have a trusted
+// signature, where one is needed.
 func (r *Registry) previous(root *os.Root, name string, history []string) (*model.Model, error) {
 	var unsigned error
-	for i := len(history) - 1; i >= 0; i-- {
+	current := len(history) - 1
+	for i := current - 1; i >= 0; i-- {
+		if history[i] == history[current] {
+			continue // what lay between was passed over
+		}
 		m, err := load(root, name, history[i], r.trusted)
 		if !errors.Is(err, ErrSignature) {
 			return m, err

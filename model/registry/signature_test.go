@@ -278,6 +278,14 @@ func TestRollbackSignature(t *testing.T) {
 		t.Errorf("what was passed over came back: %v", err)
 	}
 	checkLog(t, r, 5)
+
+	// Going back is not to where it is.
+	promote(t, open, versions[2])
+	promote(t, r, versions[0])
+	if p, err := r.Rollback("m", Champion, Change{}); !errors.Is(err, ErrNoPrevious) {
+		t.Errorf("%+v, %v", p, err)
+	}
+
 	promote(t, open, versions[2])
 	promote(t, r, versions[3])
 	if p, err := r.Rollback("m", Champion, Change{}); err != nil || p.To != versions[0] {
