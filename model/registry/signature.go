@@ -43,7 +43,8 @@ type signature struct {
 	sign []byte
 }
 
-// parseSignatures reads lines "id base64".
+// parseSignatures reads lines "id base64". A key signs once, so that checking
+// takes no longer than the trusted keys are many.
 func parseSignatures(path string, b []byte) ([]signature, error) {
 	if len(b) > maxSignatureBytes {
 		return nil, fmt.Errorf("%s: %w: more than %d bytes", path, ErrSignature, maxSignatureBytes)
@@ -59,6 +60,8 @@ func parseSignatures(path string, b []byte) ([]signature, error) {
 			len(text) != base64.StdEncoding.EncodedLen(len(sign)): // the decoder passes over line ends
 			return nil, fmt.Errorf("%s:%d: %w: not the id of a key, a blank and %d bytes in base64; remove the file and sign again",
 				path, len(list)+1, ErrSignature, ed25519.SignatureSize)
+		case slices.ContainsFunc(list, func(s signature) bool { return s.id == id }):
+			return nil, fmt.Errorf("%s:%d: %w: key %s occurs twice; remove a line", path, len(list)+1, ErrSignature, id)
 		}
 		list = append(list, signature{id, sign})
 	}
@@ -77,7 +80,6 @@ func signers(file []byte, list []signature, trusted []Key) ([]string, error) {
 		switch {
 		case i < 0:
 			unknown = append(unknown, s.id)
-		case slices.Contains(good, s.id):
 		case ed25519.Verify(trusted[i].Public, file, s.sign):
 			good = append(good, s.id)
 		default:

@@ -145,6 +145,12 @@ func TestSignatureFiles(t *testing.T) {
 	}
 	good := string(b)
 	zero := base64.StdEncoding.EncodeToString(make([]byte, 64))
+	many := func(n int) (text string) {
+		for i := range n {
+			text += fmt.Sprintf("k%d %s\n", i, zero)
+		}
+		return text
+	}
 	for _, c := range []struct{ name, text, want string }{
 		{"empty", "", "is not signed"},
 		{"empty line", "\n" + good, ".sig:1: "},
@@ -158,13 +164,14 @@ func TestSignatureFiles(t *testing.T) {
 		{"path as id", "../ops " + zero + "\n", ".sig:1: "},
 		{"zeros", "ops " + zero + "\n", "the signature of ops is not of this file"},
 		{"id of another", strings.Replace(good, "ops", "pos", 1), "signed by pos only"},
-		{"too many", strings.Repeat("x "+zero+"\n", maxSignatures+1), "more than 64 signatures"},
+		{"twice", "ops " + zero + "\n" + good, ".sig:2: no valid signature of a trusted key: key ops occurs twice"},
+		{"too many", many(maxSignatures) + good, "more than 64 signatures"},
 		{"too long", strings.Repeat("x", maxSignatureBytes+1), "at most 16384 bytes"},
 	} {
 		write(t, path, c.text)
 		t.Run(c.name, func(t *testing.T) { refuses(t, r, versions[0], c.want) })
 	}
-	for _, text := range []string{good, strings.TrimSuffix(good, "\n"), "ops " + zero + "\n" + good, strings.Repeat("x "+zero+"\n", maxSignatures-1) + good} {
+	for _, text := range []string{good, strings.TrimSuffix(good, "\n"), many(maxSignatures-1) + good} {
 		write(t, path, text)
 		if _, err := r.Get("m", versions[0]); err != nil {
 			t.Errorf("%.60q…: %v", text, err)
