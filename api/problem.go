@@ -97,6 +97,7 @@ var causes = []struct {
 	{registry.ErrNotFound, notFound, "there is no such model version"},
 	{registry.ErrGate, gateRefused, ""},
 	{registry.ErrNoPrevious, conflict, "there is no earlier version to go back to"},
+	{registry.ErrSignature, gateRefused, "the model file has no valid signature of a trusted key"},
 	{model.ErrVersion, gateRefused, "the model file was written by a newer program"},
 	{model.ErrFormat, gateRefused, "the model file is damaged, or fails its self-test"},
 	{store.ErrNotFound, notFound, "there is no such customer or decision"},

@@ -72,11 +72,8 @@ func newBag(m *Model, feats []features.Feature) (*bag, error) {
 	}
 	if m.Linear != nil {
 		for k := range m.Linear.Members {
-			l := &m.Linear.Members[k]
-			if l.Members != nil {
-				return nil, fmt.Errorf("member %d of the linear part has members", k)
-			}
-			a, err := newAdditive(l, feats)
+			member := &m.Linear.Members[k]
+			a, err := newAdditive(&Linear{Intercept: member.Intercept, Terms: member.Terms}, feats)
 			if err != nil {
 				return nil, fmt.Errorf("linear part of member %d: %w", k, err)
 			}

@@ -61,20 +61,3 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 }
-
-// BenchmarkLoad reads and compiles a file of 1,000 trees of 64 leaves, as a
-// server does that is told of a new model. The self-test is part of it.
-func BenchmarkLoad(b *testing.B) {
-	forest := randomForest(rand.New(rand.NewPCG(19, 20)), testForest().FeatureNames, 1000, 6)
-	file := fileOf(b, finish(b, &Model{Forest: forest, Manifest: Manifest{Weights: Weights{Forest: 1}}}))
-	b.SetBytes(int64(len(file)))
-	for b.Loop() {
-		m, err := Read(file)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := m.Compile(); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

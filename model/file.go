@@ -103,7 +103,8 @@ func Write(w io.Writer, m *Model) error {
 		return err
 	}
 	f := m.Manifest
-	f.Format, f.Version = FormatVersion, ""
+	f.Format, _ = m.format()
+	f.Version = ""
 	f.SHA256 = map[string]string{}
 	for name, b := range content {
 		f.SHA256[name] = hash(b)
@@ -138,7 +139,12 @@ func pack(content map[string][]byte) ([]byte, error) {
 			continue
 		}
 		// No time stamp: the same model gives the same bytes.
-		f, err := zw.CreateHeader(&zip.FileHeader{Name: l.name, Method: zip.Deflate})
+		h := &zip.FileHeader{Name: l.name, Method: zip.Deflate}
+		if l.name == forestMember {
+			// Half the size, but as long to unpack as to read the trees.
+			h.Method = zip.Store
+		}
+		f, err := zw.CreateHeader(h)
 		if err != nil {
 			return nil, err
 		}
@@ -227,11 +233,20 @@ func Load(path string) (*Model, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return LoadFile(f)
+	b, err := ReadBytes(f)
+	if err != nil {
+		return nil, err
+	}
+	m, err := Read(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
 }
 
-// LoadFile reads a model from an open file, which must be a regular one.
-func LoadFile(f *os.File) (*Model, error) {
+// ReadBytes returns the content of an open file, which must be a regular one
+// of a size that a model can have. Nothing of it is checked.
+func ReadBytes(f *os.File) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -243,11 +258,7 @@ func LoadFile(f *os.File) (*Model, error) {
 	if _, err := io.ReadFull(f, b); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
-	m, err := Read(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	return m, nil
+	return b, nil
 }
 
 // Read decodes a model file. It trusts nothing: sizes are bounded before
@@ -265,7 +276,12 @@ func Read(b []byte) (*Model, error) {
 	return m, nil
 }
 
-func read(b []byte) (*Model, error) {
+// forestLimits are those of gbdt with less leaves: no model of use has more.
+var forestLimits = gbdt.Limits{Leaves: 1 << 14}
+
+// open returns the members of a sealed file of a format that this program
+// reads.
+func open(b []byte) (map[string][]byte, error) {
 	if len(b) > MaxFileBytes {
 		return nil, fmt.Errorf("larger than %d bytes", MaxFileBytes)
 	}
@@ -283,7 +299,11 @@ func read(b []byte) (*Model, error) {
 	if !sealed(b) {
 		return nil, errors.New("the file was cut short or changed after writing; copy it again")
 	}
-	content, err := unpack(zr)
+	return unpack(zr, uint64(len(b)))
+}
+
+func read(b []byte) (*Model, error) {
+	content, err := open(b)
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +318,7 @@ func read(b []byte) (*Model, error) {
 		return nil, fmt.Errorf("%s: %w", featuresMember, err)
 	}
 	if text, ok := content[forestMember]; ok {
-		if m.Forest, err = gbdt.ReadText(bytes.NewReader(text), gbdt.Limits{Leaves: 1 << 14}); err != nil {
+		if m.Forest, err = gbdt.ReadText(bytes.NewReader(text), forestLimits); err != nil {
 			return nil, fmt.Errorf("%s: %w", forestMember, err)
 		}
 	}
@@ -311,6 +331,10 @@ func read(b []byte) (*Model, error) {
 		}
 	}
 	m.ReportJSON, m.ReportHTML = content[reportMember], content[htmlMember]
+	if version, what := m.format(); version > m.Manifest.Format {
+		// To a program of that format it would be damaged, so it is to all.
+		return nil, fmt.Errorf("%s: format version %d has no %s, which came with %d", manifestMember, m.Manifest.Format, what, version)
+	}
 	return &m, nil
 }
 
@@ -339,13 +363,16 @@ func checkFormat(zr *zip.Reader) error {
 	return nil
 }
 
-// unpack returns the members by name.
-func unpack(zr *zip.Reader) (map[string][]byte, error) {
+// unpack returns the members of a file of so many bytes by name.
+func unpack(zr *zip.Reader, size uint64) (map[string][]byte, error) {
 	content := map[string][]byte{}
 	for _, f := range zr.File {
 		i := slices.IndexFunc(layout, func(l member) bool { return l.name == f.Name })
 		if _, dup := content[f.Name]; dup || i < 0 {
 			return nil, fmt.Errorf("unexpected member %.60q", f.Name)
+		}
+		if f.CompressedSize64 > size {
+			return nil, fmt.Errorf("%s: larger than the file", f.Name)
 		}
 		data, err := unpackMember(f, layout[i].limit)
 		if err != nil {
@@ -356,8 +383,12 @@ func unpack(zr *zip.Reader) (map[string][]byte, error) {
 	return content, nil
 }
 
+// maxRatio is how many bytes one byte of deflate can stand for.
+const maxRatio = 1032
+
 // unpackMember unpacks at most limit bytes. The size that the directory
-// declares is not believed: the limit holds while unpacking.
+// declares is not believed: the limit holds while unpacking, and no more room
+// is made at once than the packed bytes could fill.
 func unpackMember(f *zip.File, limit int) ([]byte, error) {
 	if f.Flags&1 != 0 {
 		return nil, fmt.Errorf("%s is encrypted", f.Name)
@@ -367,14 +398,16 @@ func unpackMember(f *zip.File, limit int) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
 	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
-	if err != nil {
+	var b bytes.Buffer
+	room := min(f.UncompressedSize64, f.CompressedSize64*maxRatio, uint64(limit))
+	b.Grow(int(room) + bytes.MinRead) // or the end would make it grow once more
+	if _, err := b.ReadFrom(io.LimitReader(r, int64(limit)+1)); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
-	if len(b) > limit {
+	if b.Len() > limit {
 		return nil, fmt.Errorf("%s: unpacks to more than %d bytes", f.Name, limit)
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 // decode decodes a member in strict JSON.

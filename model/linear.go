@@ -16,10 +16,15 @@ import (
 type Linear struct {
 	Intercept float64 `json:"intercept"`
 	Terms     []Term  `json:"terms"`
-	// Members of a bag: the same model, fitted without one part of the
-	// customers each. They say how far to trust the terms and are no part of
-	// the margin.
-	Members []Linear `json:"members,omitempty"`
+	// Members of a bag say how far to trust the terms. They are no part of the
+	// margin.
+	Members []Member `json:"members,omitempty"`
+}
+
+// Member is a Linear fitted without one part of the customers.
+type Member struct {
+	Intercept float64 `json:"intercept"`
+	Terms     []Term  `json:"terms"`
 }
 
 // Term is the contribution of one feature, in log-odds.

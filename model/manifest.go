@@ -8,11 +8,34 @@ import (
 	"churn/event"
 )
 
-// FormatVersion is the version of the model file that this program writes.
-// Files of every version in its history can be read:
-//
-//	1: the first
+// FormatVersion is the newest version of the model file that this program
+// writes and reads. Format 1 is frozen: what a file of it means never changes,
+// and every later program reads it. Whatever is added, be it a field, a
+// member, a kind or an operator, is a new version with an entry in additions.
 const FormatVersion = 1
+
+// additions are what versions after the first brought. Write gives a file the
+// lowest version that has all that its model uses, so that older programs read
+// whatever they can, and call the rest newer and not damaged.
+var additions []addition
+
+type addition struct {
+	version int // FormatVersion when it was added
+	what    string
+	used    func(*Model) bool
+}
+
+// format returns the lowest version that has all that m uses, and what of it
+// is the newest.
+func (m *Model) format() (version int, what string) {
+	version = 1
+	for _, a := range additions {
+		if a.version > version && a.used(m) {
+			version, what = a.version, a.what
+		}
+	}
+	return version, what
+}
 
 // Manifest says what a model is and how it came to be.
 type Manifest struct {

@@ -1,10 +1,12 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"churn/model/gbdt"
 )
 
 var update = flag.Bool("update", false, "write the old model files that are missing; none is ever written again")
@@ -41,9 +45,11 @@ func TestOldFiles(t *testing.T) {
 	if *update {
 		writeOldFile(t, "v1-linear", linearModel(t))
 		writeOldFile(t, "v1-blend", blendModel(t))
+		writeOldFile(t, "v1-isotonic", forestModel(t))
+		writeOldFile(t, "v1-symmetric", symmetricModel(t))
 	}
 	files, err := filepath.Glob(filepath.Join(oldModels, "*.churn"))
-	if err != nil || len(files) < 2 {
+	if err != nil || len(files) < 4 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -89,6 +95,39 @@ func TestOldFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// symmetricModel blends symmetric trees, boosted on rows drawn at random, with
+// the linear part.
+func symmetricModel(t *testing.T) *Model {
+	r := rand.New(rand.NewPCG(27, 28))
+	d := &gbdt.Dataset{Names: testForest().FeatureNames, Categorical: []bool{true, false, false, false}}
+	for range 2000 {
+		row := randomRows(r, 1)[0]
+		d.X = append(d.X, float32(r.IntN(2)), row[countColumn], float32(r.IntN(2000))/4, float32(r.IntN(365)))
+		p := 0.1
+		if row := d.X[len(d.X)-testColumns:]; row[recencyColumn] > 60 || row[planColumn] == 0 && row[amountColumn] < 100 {
+			p = 0.6
+		}
+		label := float32(0)
+		if r.Float64() < p {
+			label = 1
+		}
+		d.Labels = append(d.Labels, label)
+	}
+	for i, v := range d.X {
+		if v-v != 0 { // infinite
+			d.X[i] = nan
+		}
+	}
+	p := gbdt.DefaultParams()
+	p.Grower, p.MaxDepth, p.Trees, p.Seed = gbdt.Symmetric, 4, 20, 1
+	f, _, err := gbdt.Train(context.Background(), p, d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return finish(t, &Model{Linear: testLinear(), Forest: f,
+		Manifest: Manifest{Kind: "blend", Weights: Weights{Linear: 0.25, Forest: 0.75}}})
 }
 
 // expect scores a row in every respect.

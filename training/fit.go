@@ -159,7 +159,7 @@ func (c *candidate) fitMembers(ctx context.Context, train *Data, seed uint64, wo
 		if err != nil {
 			return err
 		}
-		linear.Members = append(linear.Members, *l)
+		linear.Members = append(linear.Members, model.Member{Intercept: l.Intercept, Terms: l.Terms})
 	}
 	c.linear = &linear
 	return nil

@@ -21,6 +21,9 @@ type config struct {
 	Database string `yaml:"database"`
 	Models   string `yaml:"models"`
 	Model    string `yaml:"model"`
+	// TrustedKeys are the keys of which one must have signed a model for it to
+	// be taken into use; none: any model is.
+	TrustedKeys []trustedKey `yaml:"trusted_keys"`
 	// Clock fixes "now" for replaying past data; empty is the real time.
 	Clock   string                  `yaml:"clock"`
 	Sources map[string][]sourceFile `yaml:"sources"`
@@ -157,6 +160,9 @@ func parseConfig(b []byte, c *config) error {
 	}
 	if !model.NamePattern.MatchString(c.Model) {
 		return fmt.Errorf("model: %q: use a-z, 0-9, '_', '-', at most 64", c.Model)
+	}
+	if err := checkTrusted(c.TrustedKeys); err != nil {
+		return err
 	}
 	if err := c.Churn.Validate(); err != nil {
 		return fmt.Errorf("churn: %w", err)

@@ -34,7 +34,14 @@ func (a *app) existingStore(ctx context.Context, c *config) (*store.DB, error) {
 	return a.openStore(ctx, c, nil)
 }
 
-func (a *app) openRegistry(c *config) (*registry.Registry, error) { return registry.Open(c.Models) }
+// openRegistry opens the models of the project and trusts its keys.
+func (a *app) openRegistry(c *config) (*registry.Registry, error) {
+	keys, err := c.trusted()
+	if err != nil {
+		return nil, err
+	}
+	return registry.Open(c.Models, keys...)
+}
 
 // change says who changes an alias, for the promotion log.
 func change(reason string, force bool) registry.Change {

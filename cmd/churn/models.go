@@ -13,7 +13,7 @@ import (
 func (a *app) modelsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "List, show, promote, roll back and retire models",
+		Short: "List, show, sign, promote, roll back and retire models",
 		Example: `  churn models list
   churn models promote 20171231-0123456789ab --reason "better on November"
   churn models rollback --reason "complaints about the new one"`,
@@ -68,7 +68,7 @@ does not reach back across it. The champion cannot be retired.`,
 		c.Flags().StringVar(&reason, "reason", "", "why, for the promotion log")
 	}
 	promote.Flags().BoolVar(&force, "force", false, "promote even if the gate says no; needs --reason")
-	cmd.AddCommand(list, show, promote, rollback, retire)
+	cmd.AddCommand(list, show, promote, rollback, retire, a.keygenCommand(), a.signCommand(), a.verifyCommand())
 	return cmd
 }
 
@@ -89,6 +89,9 @@ func (a *app) listModels() error {
 		err = writeJSON(a.stdout, entries)
 	} else {
 		rows := [][]string{{"model", "version", "kind", "AUC", "log loss", "gate", "aliases"}}
+		if len(c.TrustedKeys) > 0 {
+			rows[0] = append(rows[0], "signed by")
+		}
 		for _, e := range entries {
 			m := e.Manifest
 			gate := "passed"
@@ -96,7 +99,7 @@ func (a *app) listModels() error {
 				gate = "refused"
 			}
 			rows = append(rows, []string{m.Name, m.Version, m.Kind, fmt.Sprintf("%.4f", m.Metrics["auc"]),
-				fmt.Sprintf("%.4f", m.Metrics["log_loss"]), gate, strings.Join(e.Aliases, ",")})
+				fmt.Sprintf("%.4f", m.Metrics["log_loss"]), gate, strings.Join(e.Aliases, ","), strings.Join(e.SignedBy, ",")})
 		}
 		err = table(a.stdout, rows)
 	}
@@ -115,7 +118,12 @@ func (a *app) showModel(version string) error {
 	if err != nil {
 		return err
 	}
-	m, err := reg.Get(c.Model, version)
+	// Looking at a model is not taking it into use: signatures are reported.
+	untrusting, err := registry.Open(c.Models)
+	if err != nil {
+		return err
+	}
+	m, err := untrusting.Get(c.Model, version)
 	if err != nil {
 		return err
 	}
@@ -123,8 +131,13 @@ func (a *app) showModel(version string) error {
 	if err != nil {
 		return err
 	}
+	ids, unsigned := reg.Signers(c.Model, m.Manifest.Version)
 	if a.json {
-		return writeJSON(a.stdout, map[string]any{"manifest": m.Manifest, "promotions": log})
+		out := map[string]any{"manifest": m.Manifest, "promotions": log}
+		if len(c.TrustedKeys) > 0 {
+			out["signed_by"] = append([]string{}, ids...)
+		}
+		return writeJSON(a.stdout, out)
 	}
 	f := m.Manifest
 	rows := [][]string{{"model", f.Name}, {"version", f.Version}, {"kind", f.Kind}, {"churn", f.Definition.String()},
@@ -135,6 +148,13 @@ func (a *app) showModel(version string) error {
 		}
 	}
 	rows = append(rows, []string{"gate", fmt.Sprintf("passed: %v; %s", f.Gate.Passed, strings.Join(f.Gate.Reasons, "; "))})
+	if len(c.TrustedKeys) > 0 {
+		signed := "by " + strings.Join(ids, ", ")
+		if unsigned != nil {
+			signed = unsigned.Error()
+		}
+		rows = append(rows, []string{"signed", signed})
+	}
 	for _, p := range log {
 		forced := ""
 		if p.Forced {

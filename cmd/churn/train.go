@@ -48,7 +48,7 @@ func (t *tableFlags) read() (*training.Table, error) {
 
 func (a *app) trainCommand() *cobra.Command {
 	var wide tableFlags
-	var report, reason string
+	var report, reason, signKey string
 	var promote, force bool
 	cmd := &cobra.Command{
 		Use:   "train",
@@ -62,7 +62,7 @@ still later data of customers it never saw. The model goes to the registry; with
   churn train --table telco.csv --id customerID --label Churn=Yes --model telco`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.train(cmd.Context(), wide, report, promote, force, reason)
+			return a.train(cmd.Context(), wide, report, promote, force, reason, signKey)
 		},
 	}
 	wide.register(cmd)
@@ -71,6 +71,7 @@ still later data of customers it never saw. The model goes to the registry; with
 	f.BoolVar(&promote, "promote", false, "put the model into use")
 	f.BoolVar(&force, "force", false, "promote even if the gate says no; needs --reason")
 	f.StringVar(&reason, "reason", "", "why, for the promotion log")
+	f.StringVar(&signKey, "sign-key", "", "private key (PEM) to sign the model with; --promote needs it where the project file has trusted_keys")
 	return cmd
 }
 
@@ -84,7 +85,7 @@ func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
 	}, err
 }
 
-func (a *app) train(ctx context.Context, wide tableFlags, dir string, promote, force bool, reason string) error {
+func (a *app) train(ctx context.Context, wide tableFlags, dir string, promote, force bool, reason, signKey string) error {
 	if force && (reason == "" || !promote) {
 		return usagef("--force needs --promote and --reason")
 	}
@@ -94,6 +95,17 @@ func (a *app) train(ctx context.Context, wide tableFlags, dir string, promote, f
 	c, err := a.config()
 	if err != nil {
 		return err
+	}
+	// Before training, since it may take long.
+	var key *signer
+	switch {
+	case signKey != "":
+		if key, err = c.signer(signKey); err != nil {
+			return err
+		}
+	case promote && len(c.TrustedKeys) > 0:
+		return usagef("the project file has trusted_keys, so only a signed model can be promoted: give --sign-key FILE, " +
+			"or train without --promote, then churn models sign VERSION --key FILE and churn models promote VERSION")
 	}
 	p := a.progress()
 	defer p.finish()
@@ -115,6 +127,11 @@ func (a *app) train(ctx context.Context, wide tableFlags, dir string, promote, f
 	path, err := reg.Put(m)
 	if err != nil {
 		return err
+	}
+	if key != nil {
+		if err := reg.Sign(m.Manifest.Name, m.Manifest.Version, key.id, key.private); err != nil {
+			return err
+		}
 	}
 	if dir != "" {
 		if err := writeReport(dir, m); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"strconv"
 	"strings"
 )
@@ -49,6 +50,9 @@ func (l Limits) orDefault() Limits {
 func ReadText(r io.Reader, limits Limits) (*Forest, error) {
 	limits = limits.orDefault()
 	var b strings.Builder
+	if known, ok := r.(interface{ Len() int }); ok { // bytes.Reader, strings.Reader
+		b.Grow(int(min(int64(known.Len()), limits.Bytes+1)))
+	}
 	n, err := io.Copy(&b, io.LimitReader(r, limits.Bytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading forest: %w", err)
@@ -56,7 +60,7 @@ func ReadText(r io.Reader, limits Limits) (*Forest, error) {
 	if n > limits.Bytes {
 		return nil, fmt.Errorf("reading forest: more than %d bytes", limits.Bytes)
 	}
-	t := &textReader{text: b.String(), limits: limits}
+	t := &textReader{text: b.String(), limits: limits, workers: runtime.GOMAXPROCS(0)}
 	f, err := t.forest()
 	if err != nil {
 		return nil, fmt.Errorf("reading forest: line %d: %w", max(1, t.line), err)
@@ -73,10 +77,12 @@ const (
 
 // A textReader goes through the text line by line.
 type textReader struct {
-	text   string
-	pos    int // of the next line
-	line   int // number of the current line, from 1
-	limits Limits
+	text    string
+	pos     int // of the next line
+	line    int // number of the current line, from 1
+	limits  Limits
+	workers int    // that read trees ahead; 0: none
+	fs      fields // reused: those of the block read last
 }
 
 // next returns the next line without its end; false at the end of the text.
@@ -94,52 +100,27 @@ func (t *textReader) next() (string, bool) {
 	return rest, true
 }
 
-// fields are the lines "key=value" of a header or a tree. A bare word is a
-// key without value. Taking a field out leaves those nobody asked for.
-type fields map[string]string
-
-// fields reads up to an empty line or the end of the text.
-func (t *textReader) fields() (fields, error) {
-	fs := fields{}
+// fields reads up to an empty line or the end of the text. The next call
+// overwrites what it returned.
+func (t *textReader) fields() (*fields, error) {
+	t.fs = t.fs[:0]
 	for {
 		line, ok := t.next()
 		if !ok || line == "" {
-			return fs, nil
+			return &t.fs, nil
 		}
 		if strings.HasSuffix(line, "\r") {
 			return nil, errors.New("line ends in a carriage return; the format has line feeds only")
 		}
 		key, value, _ := strings.Cut(line, "=")
-		if len(fs) == maxFields {
+		if len(t.fs) == maxFields {
 			return nil, fmt.Errorf("more than %d fields without an empty line", maxFields)
 		}
-		if _, twice := fs[key]; twice {
+		if t.fs.find(key) >= 0 {
 			return nil, fmt.Errorf("field %q occurs twice", shorten(key))
 		}
-		fs[key] = value
+		t.fs = append(t.fs, keyValue{key, value})
 	}
-}
-
-// take returns a field's value and removes the field.
-func (fs fields) take(key string) (string, bool) {
-	value, ok := fs[key]
-	delete(fs, key)
-	return value, ok
-}
-
-// rest returns an error if a field is left. Of several it names the first in
-// the alphabet, so that the same file always gives the same error.
-func (fs fields) rest() error {
-	first := ""
-	for key := range fs {
-		if first == "" || key < first {
-			first = key
-		}
-	}
-	if len(fs) == 0 {
-		return nil
-	}
-	return fmt.Errorf("field %q is not known", shorten(first))
 }
 
 func (t *textReader) forest() (*Forest, error) {
@@ -147,12 +128,18 @@ func (t *textReader) forest() (*Forest, error) {
 	if err != nil {
 		return nil, err
 	}
+	ahead := t.ahead(sizes, len(f.FeatureNames))
 	for i, s := range sizes {
 		size, err := strconv.Atoi(s)
 		if err != nil || size <= 0 || size > len(t.text)-t.pos {
 			return nil, fmt.Errorf("tree %d: size %q in tree_sizes is not a number of bytes left in the text", i, shorten(s))
 		}
 		end := t.pos + size
+		if i < len(ahead) && ahead[i].tree != nil {
+			t.pos, t.line = end, t.line+ahead[i].lines
+			f.Trees = append(f.Trees, *ahead[i].tree)
+			continue
+		}
 		tree, err := t.tree(i)
 		if err != nil {
 			return nil, fmt.Errorf("tree %d: %w", i, err)
@@ -160,11 +147,8 @@ func (t *textReader) forest() (*Forest, error) {
 		if t.pos != end {
 			return nil, fmt.Errorf("tree %d: ends %d bytes from where tree_sizes says", i, t.pos-end)
 		}
-		if err := tree.validate(len(f.FeatureNames)); err != nil {
+		if err := t.check(tree, len(f.FeatureNames)); err != nil {
 			return nil, fmt.Errorf("tree %d: %w", i, err)
-		}
-		if d := tree.depth(); d > t.limits.Depth {
-			return nil, fmt.Errorf("tree %d: depth %d is over the limit of %d", i, d, t.limits.Depth)
 		}
 		f.Trees = append(f.Trees, *tree)
 	}
@@ -178,6 +162,17 @@ func (t *textReader) forest() (*Forest, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// check verifies a tree over so many features.
+func (t *textReader) check(tree *Tree, features int) error {
+	if err := tree.validate(features); err != nil {
+		return err
+	}
+	if d := tree.depth(); d > t.limits.Depth {
+		return fmt.Errorf("depth %d is over the limit of %d", d, t.limits.Depth)
+	}
+	return nil
 }
 
 // header reads up to the first tree and returns the sizes of the trees.
@@ -316,11 +311,14 @@ func (t *textReader) tree(number int) (*Tree, error) {
 			return nil, err
 		}
 	}
+	if len(types) > 0 {
+		tree.DecisionType = make([]DecisionType, len(types))
+	}
 	for i, d := range types {
 		if d < 0 || d > math.MaxUint8 {
 			return nil, fmt.Errorf("decision_type[%d] is %d, which has no meaning", i, d)
 		}
-		tree.DecisionType = append(tree.DecisionType, DecisionType(d))
+		tree.DecisionType[i] = DecisionType(d)
 	}
 
 	sets, _ := fs.take("num_cat")

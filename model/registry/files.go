@@ -15,8 +15,9 @@ import (
 // maxFile bounds what is read of a log or an alias file.
 const maxFile = 64 << 20
 
-// readFile reads a file beside the models of a name. A missing one is nil.
-func readFile(root *os.Root, name, base string) (full string, b []byte, err error) {
+// readFile reads a file of at most limit bytes beside the models of a name. A
+// missing one is nil.
+func readFile(root *os.Root, name, base string, limit int64) (full string, b []byte, err error) {
 	if !model.NamePattern.MatchString(name) {
 		return "", nil, fmt.Errorf("%w: %.80q", ErrNotFound, name)
 	}
@@ -29,13 +30,13 @@ func readFile(root *os.Root, name, base string) (full string, b []byte, err erro
 	}
 	defer f.Close()
 	info, err := f.Stat()
-	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxFile) {
-		err = fmt.Errorf("%s: not a regular file of at most %d bytes", f.Name(), maxFile)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > limit) {
+		err = fmt.Errorf("%s: not a regular file of at most %d bytes", f.Name(), limit)
 	}
 	if err != nil {
 		return "", nil, err
 	}
-	b, err = io.ReadAll(io.LimitReader(f, maxFile))
+	b, err = io.ReadAll(io.LimitReader(f, limit))
 	return f.Name(), b, err
 }
 

@@ -68,7 +68,8 @@ func (r *Registry) Promote(name, alias, version string, c Change) (Promotion, er
 }
 
 // Rollback points an alias back at the version that was promoted before the
-// current one. Rolling back again goes one further.
+// current one. Rolling back again goes one further. Versions that lack a
+// signature of a trusted key are passed over.
 func (r *Registry) Rollback(name, alias string, c Change) (Promotion, error) {
 	if err := c.check(alias); err != nil {
 		return Promotion{}, err
@@ -86,12 +87,12 @@ func (r *Registry) Rollback(name, alias string, c Change) (Promotion, error) {
 		if len(history) < 2 {
 			return fmt.Errorf("%w: %s has no %s before the current one", ErrNoPrevious, name, alias)
 		}
-		p.To = history[len(history)-2]
 		// The file must still be good before anything points at it.
-		m, err := load(root, name, p.To)
+		m, err := r.previous(root, name, history)
 		if err != nil {
 			return err
 		}
+		p.To = m.Manifest.Version
 		if _, err := m.Compile(); err != nil {
 			return fmt.Errorf("%s %s: %w", name, p.To, err)
 		}
@@ -133,9 +134,27 @@ func (r *Registry) Retire(name, alias string, c Change) (Promotion, error) {
 	return p, nil
 }
 
-// stack replays the log: a promotion pushes a version, a rollback pops one, and
-// a retirement takes all: what was in use before it is no longer gone back to.
-// A version promoted twice in a row is there once.
+// previous loads the version before the last one: of those that have a trusted
+// signature, where one is needed.
+func (r *Registry) previous(root *os.Root, name string, history []string) (*model.Model, error) {
+	var unsigned error
+	current := len(history) - 1
+	for i := current - 1; i >= 0; i-- {
+		if history[i] == history[current] {
+			continue // what lay between was passed over
+		}
+		m, err := load(root, name, history[i], r.trusted)
+		if !errors.Is(err, ErrSignature) {
+			return m, err
+		}
+		unsigned = errors.Join(unsigned, err)
+	}
+	return nil, fmt.Errorf("%w: %w", ErrNoPrevious, unsigned)
+}
+
+// stack replays the log: a promotion pushes a version, a rollback pops one and
+// those that it passed over, and a retirement takes all: what was in use before
+// it is no longer gone back to. A version promoted twice in a row is there once.
 func stack(log []Promotion, alias string) []string {
 	var s []string
 	for _, p := range log {
@@ -143,6 +162,12 @@ func stack(log []Promotion, alias string) []string {
 		case p.Alias != alias:
 		case p.Rollback:
 			s = s[:max(n-1, 0)]
+			for i := len(s) - 1; i >= 0; i-- {
+				if s[i] == p.To {
+					s = s[:i+1]
+					break
+				}
+			}
 		case p.To == "":
 			s = nil
 		case n == 0 || s[n-1] != p.To:
@@ -164,7 +189,7 @@ func (r *Registry) Promotions(name string) ([]Promotion, error) {
 }
 
 func readLog(root *os.Root, name string) ([]Promotion, error) {
-	path, b, err := readFile(root, name, "promotions.ndjson")
+	path, b, err := readFile(root, name, "promotions.ndjson", maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +206,7 @@ func readLog(root *os.Root, name string) ([]Promotion, error) {
 
 // readAliases reads aliases.json; a missing file is no aliases.
 func readAliases(root *os.Root, name string) (map[string]string, error) {
-	path, b, err := readFile(root, name, "aliases.json")
+	path, b, err := readFile(root, name, "aliases.json", maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@
 // A registry is a directory:
 //
 //	<name>/<version>.churn   immutable model files
+//	<name>/<version>.churn.sig  signatures of it, if it has any
 //	<name>/aliases.json      alias -> version: champion, challenger
 //	<name>/promotions.ndjson who pointed which alias where, when and why
 //
@@ -20,9 +21,14 @@
 // flushed, so a crash leaves the old state or the new one. Nothing is read or
 // written outside the directory, even where a symbolic link leads there.
 //
+// A registry that is opened with trusted keys takes no model into use without
+// a signature of one of them: a file that lacks it is like a damaged one. Keys
+// say who made a file. Which of the signed files is in use they do not say:
+// who can write to the directory can go back to an older one.
+//
 // The promotion log is the truth; aliases.json is the end of it, kept apart so
 // that a reader needs one small file. What the package leaves out: deleting
-// models, remote storage, and the clock.
+// models, remote storage, making keys, and the clock.
 package registry
 
 import (
@@ -80,18 +86,24 @@ type Entry struct {
 	Manifest model.Manifest `json:"manifest"`
 	Aliases  []string       `json:"aliases"`
 	Bytes    int64          `json:"bytes"`
+	// SignedBy are the trusted keys with a valid signature.
+	SignedBy []string `json:"signed_by,omitempty"`
 }
 
 // Registry is a directory of model files. Its methods may be called from
 // several goroutines and processes.
-type Registry struct{ dir string }
+type Registry struct {
+	dir     string
+	trusted []Key
+}
 
-// Open makes the directory if it is not there.
-func Open(dir string) (*Registry, error) {
+// Open makes the directory if it is not there. Given trusted keys, models that
+// none of them signed can be stored and listed, and nothing else.
+func Open(dir string, trusted ...Key) (*Registry, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("model registry: %w", err)
 	}
-	return &Registry{dir}, nil
+	return &Registry{dir, trusted}, nil
 }
 
 // Dir returns the directory.
@@ -124,7 +136,7 @@ func (r *Registry) Put(m *model.Model) (path string, err error) {
 	}
 	defer root.Close()
 	path = filepath.Join(r.dir, filepath.FromSlash(file))
-	if _, err := load(root, name, version); err == nil {
+	if _, err := load(root, name, version, nil); err == nil {
 		return path, nil // the version is the content
 	}
 	if err = root.Mkdir(name, 0o755); err == nil {
@@ -147,28 +159,52 @@ func (r *Registry) Get(name, version string) (*model.Model, error) {
 		return nil, err
 	}
 	defer root.Close()
-	return load(root, name, version)
+	return load(root, name, version, r.trusted)
 }
 
-// load reads a model and checks that it is the one it is filed as.
-func load(root *os.Root, name, version string) (*model.Model, error) {
-	path, err := file(name, version)
+// load reads a model. If there are trusted keys one of them must have signed
+// it: nothing else of the file is looked at before.
+func load(root *os.Root, name, version string, trusted []Key) (*model.Model, error) {
+	path, b, err := readModel(root, name, version)
 	if err != nil {
 		return nil, err
+	}
+	if len(trusted) > 0 {
+		if _, err := signedBy(root, path, name, version, b, trusted); err != nil {
+			return nil, err
+		}
+	}
+	return parse(path, b, name, version)
+}
+
+// parse decodes a model and checks that it is the one it is filed as.
+func parse(path string, b []byte, name, version string) (*model.Model, error) {
+	m, err := model.Read(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if m.Manifest.Name != name || m.Manifest.Version != version {
+		return nil, fmt.Errorf("%s: %w: it is %s %s inside", path, model.ErrFormat, m.Manifest.Name, m.Manifest.Version)
+	}
+	return m, nil
+}
+
+// readModel returns the bytes of a model file and its path for people.
+func readModel(root *os.Root, name, version string) (full string, b []byte, err error) {
+	path, err := file(name, version)
+	if err != nil {
+		return "", nil, err
 	}
 	f, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // see model.Load
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s %s", ErrNotFound, name, version)
+		return "", nil, fmt.Errorf("%w: %s %s", ErrNotFound, name, version)
 	}
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	defer f.Close()
-	m, err := model.LoadFile(f)
-	if err == nil && (m.Manifest.Name != name || m.Manifest.Version != version) {
-		return nil, fmt.Errorf("%s: %w: it is %s %s inside", f.Name(), model.ErrFormat, m.Manifest.Name, m.Manifest.Version)
-	}
-	return m, err
+	b, err = model.ReadBytes(f)
+	return f.Name(), b, err
 }
 
 // Resolve turns an alias into a version; a version stays as it is.
@@ -213,7 +249,7 @@ func (r *Registry) List() ([]Entry, error) {
 		if !model.NamePattern.MatchString(d.Name()) {
 			continue // not ours
 		}
-		list, err := listName(root, d.Name())
+		list, err := r.listName(root, d.Name())
 		entries = append(entries, list...)
 		problems = errors.Join(problems, err)
 	}
@@ -224,7 +260,7 @@ func (r *Registry) List() ([]Entry, error) {
 }
 
 // listName returns the stored models of one name, and what is wrong there.
-func listName(root *os.Root, name string) (entries []Entry, problems error) {
+func (r *Registry) listName(root *os.Root, name string) (entries []Entry, problems error) {
 	info, err := root.Stat(name)
 	if err != nil || !info.IsDir() {
 		return nil, err
@@ -243,7 +279,7 @@ func listName(root *os.Root, name string) (entries []Entry, problems error) {
 			problems = errors.Join(problems, fmt.Errorf("%s/%s: a model file is named by its version", name, f.Name()))
 			continue
 		}
-		m, err := load(root, name, version)
+		m, err := load(root, name, version, nil)
 		if err != nil {
 			problems = errors.Join(problems, err)
 			continue
@@ -254,6 +290,9 @@ func listName(root *os.Root, name string) (entries []Entry, problems error) {
 			continue
 		}
 		e := Entry{Manifest: m.Manifest, Aliases: []string{}, Bytes: info.Size()}
+		if len(r.trusted) > 0 {
+			e.SignedBy, _ = r.Signers(name, version) // why not, tells who takes it into use
+		}
 		for a, v := range aliases {
 			if v == version {
 				e.Aliases = append(e.Aliases, a)
