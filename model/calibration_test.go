@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// sklearnCase is what scikit-learn makes of a set of margins; see
+// sklearnCase is what scikit-learn and betacal make of a set of margins; see
 // testdata/calibration.py.
 type sklearnCase struct {
 	Name     string
@@ -19,6 +19,9 @@ type sklearnCase struct {
 	Offset   float64
 	At       []float64 // the distinct margins
 	Isotonic []float64 // the rate fitted at each
+	// a, b, c of beta calibration: of scikit-learn's regression on smoothed
+	// targets, and of betacal, which does not smooth.
+	Beta, Betacal [3]float64
 }
 
 func sklearnCases(t *testing.T) []sklearnCase {
@@ -31,7 +34,7 @@ func sklearnCases(t *testing.T) []sklearnCase {
 	if err := json.Unmarshal(b, &file); err != nil {
 		t.Fatal(err)
 	}
-	if len(file.Cases) != 5 {
+	if len(file.Cases) != 9 {
 		t.Fatalf("%d cases", len(file.Cases))
 	}
 	return file.Cases
@@ -78,6 +81,58 @@ func TestPlattAgainstSklearn(t *testing.T) {
 	}
 }
 
+// betaLoss is the log loss of beta calibration with smoothed targets, written
+// anew.
+func betaLoss(a, b, c float64, margins []float64, churned []bool) float64 {
+	logOdds := make([]float64, len(margins))
+	for i, m := range margins {
+		s := 1 / (1 + math.Exp(-m))
+		logOdds[i] = a*math.Log(s) - b*math.Log(1-s) + c
+	}
+	return plattLoss(1, 0, logOdds, churned)
+}
+
+// TestBetaAgainstSklearn: the same weights as scikit-learn's logistic regression
+// without a penalty, with the same one dropped where one is; and as betacal's
+// where smoothing the targets of 800 rows changes little.
+func TestBetaAgainstSklearn(t *testing.T) {
+	dropped := 0
+	for _, c := range sklearnCases(t) {
+		got := FitBeta(c.Margins, c.Churned)
+		if err := got.check(); err != nil || got.Kind != "beta" {
+			t.Errorf("%s: %+v, %v", c.Name, got, err)
+		}
+		for i, v := range [3]float64{got.A, got.B, got.C} {
+			if math.Abs(v-c.Beta[i]) > 1e-6*math.Max(1, math.Abs(c.Beta[i])) {
+				t.Errorf("%s: %v, %v and %v, scikit-learn has %v", c.Name, got.A, got.B, got.C, c.Beta)
+				break
+			}
+			if len(c.Margins) == 800 && math.Abs(v-c.Betacal[i]) > 0.05 {
+				t.Errorf("%s: %v, %v and %v, betacal has %v", c.Name, got.A, got.B, got.C, c.Betacal)
+				break
+			}
+		}
+		if (got.A == 0) != (c.Betacal[0] == 0) || (got.B == 0) != (c.Betacal[1] == 0) {
+			t.Errorf("%s: a %v and b %v, betacal drops others: %v", c.Name, got.A, got.B, c.Betacal)
+		}
+		if got.A == 0 || got.B == 0 {
+			dropped++
+		}
+		// The optimum among weights that are not negative.
+		ours := betaLoss(got.A, got.B, got.C, c.Margins, c.Churned)
+		for _, d := range [][3]float64{{1e-4}, {-1e-4}, {0, 1e-4}, {0, -1e-4}, {0, 0, 1e-4}, {0, 0, -1e-4}} {
+			if a, b := got.A+d[0], got.B+d[1]; a >= 0 && b >= 0 {
+				if near := betaLoss(a, b, got.C+d[2], c.Margins, c.Churned); near < ours {
+					t.Errorf("%s: loss %v, and %v beside it: not the optimum", c.Name, ours, near)
+				}
+			}
+		}
+	}
+	if dropped != 3 {
+		t.Errorf("%d of the cases drop a weight", dropped)
+	}
+}
+
 // TestIsotonicAgainstSklearn compares the blocks. Ours are smoothed after
 // pooling; taking that back gives scikit-learn's rates. A block may join
 // several of scikit-learn's only where smoothing would make them descend.
@@ -109,7 +164,7 @@ func TestIsotonicAgainstSklearn(t *testing.T) {
 		smoothed := func(b block) float64 { return (b.pos + 0.5) / (b.n + 1) }
 		joined := 0
 		for i := 1; i < len(blocks); {
-			if smoothed(blocks[i-1]) <= smoothed(blocks[i]) {
+			if smoothed(blocks[i-1]) < smoothed(blocks[i]) {
 				i++
 				continue
 			}
@@ -142,9 +197,9 @@ func mean(c *Calibration, margins []float64) float64 {
 	return sum / float64(len(margins))
 }
 
-// TestFitPlattDegenerate: data from which nothing can be learned gives the
-// smoothed rate, nearly the same to everyone, with the ranking kept.
-func TestFitPlattDegenerate(t *testing.T) {
+// TestFitDegenerate: data from which nothing can be learned gives the smoothed
+// rate, nearly the same to everyone, with the ranking kept.
+func TestFitDegenerate(t *testing.T) {
 	many := make([]float64, 1000)
 	churned := make([]bool, 1000)
 	r := rand.New(rand.NewPCG(9, 10))
@@ -173,12 +228,9 @@ func TestFitPlattDegenerate(t *testing.T) {
 		{"turned around", many, churned, -1, true},
 		{"noise", many, noise, -1, false},
 	} {
-		got := FitPlatt(c.margins, c.churned)
-		if err := got.check(); err != nil {
-			t.Errorf("%s: %v", c.name, err)
-		}
-		if c.flat && got.Slope != minSlope {
-			t.Errorf("%s: slope %v", c.name, got.Slope)
+		platt, beta := FitPlatt(c.margins, c.churned), FitBeta(c.margins, c.churned)
+		if c.flat && (platt.Slope != minSlope || beta.A != minSlope || beta.B != minSlope) {
+			t.Errorf("%s: slope %v; a %v and b %v", c.name, platt.Slope, beta.A, beta.B)
 		}
 		margins, rate := c.margins, c.rate
 		if margins == nil {
@@ -194,8 +246,13 @@ func TestFitPlattDegenerate(t *testing.T) {
 			neg := float64(len(c.churned)) - pos
 			rate = (pos*(pos+1)/(pos+2) + neg/(neg+2)) / (pos + neg)
 		}
-		if m := mean(&got, margins); math.Abs(m-rate) > 1e-6 {
-			t.Errorf("%s: %+v gives a mean of %v, want %v", c.name, got, m, rate)
+		for _, got := range []Calibration{platt, beta} {
+			if err := got.check(); err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			if m := mean(&got, margins); math.Abs(m-rate) > 1e-6 {
+				t.Errorf("%s: %+v gives a mean of %v, want %v", c.name, got, m, rate)
+			}
 		}
 	}
 }
@@ -257,9 +314,12 @@ func TestCalibrationIsMonotone(t *testing.T) {
 	calibrations := []Calibration{
 		{Kind: "platt", Slope: 1, Offset: 0}, {Kind: "platt", Slope: 1e-3, Offset: -3}, {Kind: "platt", Slope: 1e300, Offset: 1e300},
 		{Kind: "isotonic", Margins: []float64{0}, Probabilities: []float64{1}},
+		{Kind: "isotonic", Margins: []float64{0}, Probabilities: []float64{1}, Tail: 1}, {Kind: "isotonic", Margins: []float64{0}, Probabilities: []float64{0}, Tail: 1e12},
+		{Kind: "beta", A: 1, B: 1}, {Kind: "beta", A: 1e12, B: 1e12, C: -1e12}, {Kind: "beta", B: 1e-3, C: -5}, {Kind: "beta", A: 1e-300, C: 5},
 	}
 	for range 200 {
-		c := Calibration{Kind: "isotonic"}
+		calibrations = append(calibrations, Calibration{Kind: "beta", A: math.Exp(r.NormFloat64() * 3), B: math.Exp(r.NormFloat64() * 3), C: r.NormFloat64() * 5})
+		c := Calibration{Kind: "isotonic", Tail: math.Exp(r.NormFloat64()*3) * float64(r.IntN(2))}
 		m, p := -3+r.Float64(), r.Float64()/10
 		for range 1 + r.IntN(20) {
 			c.Margins, c.Probabilities = append(c.Margins, m), append(c.Probabilities, p)
@@ -279,7 +339,12 @@ func TestCalibrationIsMonotone(t *testing.T) {
 			}
 		}
 		for range 100 {
-			margins = append(margins, r.NormFloat64()*5)
+			m := r.NormFloat64() * 5
+			margins = append(margins, m)
+			for range 3 {
+				m = math.Nextafter(m, math.Inf(1))
+				margins = append(margins, m)
+			}
 		}
 		slices.Sort(margins)
 		last := 0.0
@@ -293,17 +358,65 @@ func TestCalibrationIsMonotone(t *testing.T) {
 	}
 }
 
+// TestCalibrationKeepsRanks: a hundredth of a margin more is more probability,
+// far beyond what was fitted, until the probability is at its limit.
+func TestCalibrationKeepsRanks(t *testing.T) {
+	for _, c := range sklearnCases(t) {
+		for _, fitted := range []Calibration{FitPlatt(c.Margins, c.Churned), FitBeta(c.Margins, c.Churned), FitIsotonic(c.Margins, c.Churned)} {
+			last := 0.0
+			for m := slices.Min(c.Margins) - 10; m < slices.Max(c.Margins)+10; m += 0.01 {
+				p := fitted.Probability(m)
+				if p <= last && p > minProbability && p < 1-minProbability {
+					t.Fatalf("%s, %s: %v at %v, and %v just before", c.Name, fitted.Kind, p, m, last)
+				}
+				last = p
+			}
+		}
+	}
+}
+
+// TestTailIsContinuous: where the knots end the log-odds go on without a step.
+func TestTailIsContinuous(t *testing.T) {
+	for _, c := range sklearnCases(t) {
+		got := FitIsotonic(c.Margins, c.Churned)
+		if want := tailShare * FitPlatt(c.Margins, c.Churned).Slope; got.Tail != want {
+			t.Errorf("%s: tail %v, want %v", c.Name, got.Tail, want)
+		}
+		for _, end := range []int{0, len(got.Margins) - 1} {
+			m, p := got.Margins[end], got.Probabilities[end]
+			outside := math.Copysign(1, float64(end)-0.5)
+			if d := math.Abs(got.Probability(math.Nextafter(m, outside*math.Inf(1))) - p); d > 1e-12 {
+				t.Errorf("%s: a step of %v at the end", c.Name, d)
+			}
+			q := got.Probability(m + outside/2)
+			if slope := 2 * math.Abs(math.Log(q/(1-q))-math.Log(p/(1-p))); math.Abs(slope-got.Tail) > 1e-9 {
+				t.Errorf("%s: slope %v beyond the end, want %v", c.Name, slope, got.Tail)
+			}
+		}
+	}
+}
+
 func TestProbability(t *testing.T) {
 	platt := Calibration{Kind: "platt", Slope: 2, Offset: -1}
 	isotonic := Calibration{Kind: "isotonic", Margins: []float64{-1, 1, 3}, Probabilities: []float64{0, 0.25, 1}}
+	tails := Calibration{Kind: "isotonic", Margins: []float64{-1, 1}, Probabilities: []float64{0.25, 0.75}, Tail: 2}
+	log3 := math.Log(3)
 	for _, c := range []struct {
 		c            *Calibration
 		margin, want float64
 	}{
+		// a = b is Platt's map; s = 1/2 gives odds of (1/2)^a / (1/2)^b · e^c.
+		{&Calibration{Kind: "beta", A: 1, B: 1}, log3, 0.75}, {&Calibration{Kind: "beta", A: 2, B: 2, C: -log3}, log3, 0.75},
+		{&Calibration{Kind: "beta", A: 2}, 0, 0.2}, {&Calibration{Kind: "beta", B: 2}, 0, 0.8}, {&Calibration{Kind: "beta", A: 1, B: 3, C: -log3}, 0, 4.0 / 7},
+		// s = 3/4: ln s = ln 3/4, -ln(1-s) = ln 4.
+		{&Calibration{Kind: "beta", A: 1}, log3, 3.0 / 7}, {&Calibration{Kind: "beta", B: 1}, log3, 0.8},
+		{&Calibration{Kind: "beta", A: 1, B: 1}, -1e9, minProbability}, {&Calibration{Kind: "beta", A: 1}, 1e9, 0.5},
+		// Odds of 3 times 3² beyond, of 1/3 times 3⁻² below.
+		{&tails, 1 + log3, 27.0 / 28}, {&tails, -1 - log3, 1.0 / 28}, {&tails, 1, 0.75}, {&tails, 0, 0.5}, {&tails, 99, 1 - minProbability},
 		{&platt, 0.5, 0.5}, {&platt, 0.5 + math.Log(3)/2, 0.75}, {&platt, -100, minProbability}, {&platt, 100, 1 - minProbability},
 		{&isotonic, 1, 0.25}, {&isotonic, 0, 0.125}, {&isotonic, 2, 0.625}, {&isotonic, -9, minProbability}, {&isotonic, 9, 1 - minProbability},
 	} {
-		if got := c.c.Probability(c.margin); math.Abs(got-c.want) > 1e-15 {
+		if got := c.c.Probability(c.margin); math.Abs(got-c.want) > 1e-12 { // see onGrid
 			t.Errorf("%s of %v: %v, want %v", c.c.Kind, c.margin, got, c.want)
 		}
 	}
