@@ -122,27 +122,34 @@ func logistic(churned []bool, columns ...[]float64) (weights []float64, intercep
 				}
 			}
 		}
-		if !solve(hessian, gradient) {
+		direction := slices.Clone(gradient)
+		if !solve(hessian, direction) {
 			break
 		}
-		step, moved := 1.0, 0.0
+		gain := 0.0 // twice what the step is expected to take off the loss
+		for k, d := range direction {
+			gain += float64(gradient[k] * d)
+		}
+		// So near the end a whole step is right, and the loss too coarse to tell.
+		last := gain < 1e-9*best
+		step := 1.0
 		for ; step > 1e-10; step /= 2 {
 			for k := range next {
-				next[k] = w[k] - float64(step*gradient[k])
+				next[k] = w[k] - float64(step*direction[k])
+			}
+			if last {
+				break
 			}
 			if l := loss(next); l < best {
 				best = l
 				break
 			}
 		}
-		for _, d := range gradient {
-			moved += math.Abs(step * d)
-		}
 		if step <= 1e-10 {
 			break
 		}
 		w, next = next, w
-		if moved < 1e-12 {
+		if last {
 			break
 		}
 	}
