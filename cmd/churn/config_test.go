@@ -277,7 +277,7 @@ func FuzzParseConfig(f *testing.F) {
 	}
 	for _, s := range []string{"", "# x", "model: a\n---\nmodel: b", "clock: 1e309", "training: {seed: 18446744073709551615}",
 		"sources: {payments: [{path: a, columns: {amount: 'a * b'}, values: {status: {x: paid}}, skip: {n: ['C*']}, time_format: unix | 02.01.2006}]}",
-		"churn: {kind: payment, unpaid_for: 30d}", "a: &a [*a]", "? [a]: b", "!!binary x", "outreach: {quiet_from: 1:2, economics: ~}",
+		"churn: {kind: payment, unpaid_for: 30d}", "training: {bands: {medium: 0.1, high: .3}}", "training: {bands: profit}", "a: &a [*a]", "? [a]: b", "!!binary x", "outreach: {quiet_from: 1:2, economics: ~}",
 		"server:\n  keys:\n  - id: crm\n    sha256: 00\n    scopes: [read]", "churn: {horizon: 9999999999999d}", "model: \"\\x00\\u0000\\U0010FFFF\""} {
 		f.Add([]byte(s))
 	}
