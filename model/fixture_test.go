@@ -142,9 +142,22 @@ func blendModel(t testing.TB) *Model {
 		Manifest: Manifest{Kind: "blend", Weights: Weights{Linear: 0.6, Forest: 0.4}}})
 }
 
+func betaModel(t testing.TB) *Model {
+	m := &Model{Linear: testLinear(), Manifest: Manifest{Kind: "logistic", Weights: Weights{Linear: 1}}}
+	m.Calibration = Calibration{Kind: "beta", A: 1.5, B: 0.5, C: -0.25}
+	return finish(t, m)
+}
+
+// tailModel is calibrated by one block, with nothing but tails around it.
+func tailModel(t testing.TB) *Model {
+	m := &Model{Forest: testForest(), Manifest: Manifest{Kind: "forest", Weights: Weights{Forest: 1}}}
+	m.Calibration = Calibration{Kind: "isotonic", Margins: []float64{-1}, Probabilities: []float64{0.125}, Tail: 0.5}
+	return finish(t, m)
+}
+
 // testModels are one of each kind.
 func testModels(t testing.TB) map[string]*Model {
-	return map[string]*Model{"linear": linearModel(t), "forest": forestModel(t), "blend": blendModel(t)}
+	return map[string]*Model{"linear": linearModel(t), "forest": forestModel(t), "blend": blendModel(t), "beta": betaModel(t), "tail": tailModel(t)}
 }
 
 // finish fills in what a test did not: definition, calibration, reference and

@@ -11,7 +11,7 @@ import (
 
 // seeds are the kinds of model and the old files.
 func seeds(f *testing.F) [][]byte {
-	files := [][]byte{fileOf(f, linearModel(f)), fileOf(f, forestModel(f)), fileOf(f, blendModel(f))}
+	files := [][]byte{fileOf(f, linearModel(f)), fileOf(f, forestModel(f)), fileOf(f, blendModel(f)), fileOf(f, betaModel(f)), fileOf(f, tailModel(f))}
 	old, err := filepath.Glob(filepath.Join(oldModels, "*.churn"))
 	if err != nil {
 		f.Fatal(err)

@@ -77,6 +77,8 @@ type Weights struct {
 type Bands struct {
 	Medium float64 `json:"medium"`
 	High   float64 `json:"high"`
+	// Basis says how they came to be; files from before it have none.
+	Basis string `json:"basis,omitempty"`
 }
 
 // Band names the risk of a probability.

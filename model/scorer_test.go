@@ -79,6 +79,22 @@ func TestCompileRefuses(t *testing.T) {
 		{"isotonic with slope", func(m *Model) {
 			m.Calibration.Kind, m.Calibration.Margins, m.Calibration.Probabilities = "isotonic", []float64{0}, []float64{0}
 		}, "isotonic: has no slope"},
+		{"platt with a", func(m *Model) { m.Calibration.A = 1 }, "platt: has no knots and no a"},
+		{"platt with tail", func(m *Model) { m.Calibration.Tail = 1 }, "platt: has no knots"},
+		{"beta empty", func(m *Model) { m.Calibration = Calibration{Kind: "beta", C: 1} }, "beta: a 0 and b 0 must not be negative and not both 0"},
+		{"beta negative", func(m *Model) { m.Calibration = Calibration{Kind: "beta", A: 1, B: -1e-9} }, "beta: a 1 and b -1e-09 must not be negative"},
+		{"beta infinite", func(m *Model) { m.Calibration = Calibration{Kind: "beta", A: inf, B: 1} }, "beta: a +Inf"},
+		{"beta c", func(m *Model) { m.Calibration = Calibration{Kind: "beta", A: 1, C: math.NaN()} }, "c is NaN"},
+		{"beta with slope", func(m *Model) { m.Calibration.Kind, m.Calibration.A = "beta", 1 }, "beta: has no slope"},
+		{"isotonic with a", func(m *Model) {
+			m.Calibration = Calibration{Kind: "isotonic", A: 1, Margins: []float64{0}, Probabilities: []float64{0}}
+		}, "isotonic: has no slope and offset and no a"},
+		{"isotonic tail", func(m *Model) {
+			m.Calibration = Calibration{Kind: "isotonic", Margins: []float64{0}, Probabilities: []float64{0}, Tail: -1}
+		}, "isotonic: tail -1 must be from 0"},
+		{"isotonic tail infinite", func(m *Model) {
+			m.Calibration = Calibration{Kind: "isotonic", Margins: []float64{0}, Probabilities: []float64{0}, Tail: inf}
+		}, "isotonic: tail +Inf"},
 		{"isotonic empty", func(m *Model) { m.Calibration = Calibration{Kind: "isotonic"} }, "0 margins and 0 probabilities"},
 		{"isotonic margin", func(m *Model) {
 			m.Calibration = Calibration{Kind: "isotonic", Margins: []float64{inf}, Probabilities: []float64{0.5}}

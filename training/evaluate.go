@@ -24,11 +24,13 @@ type Evaluation struct {
 type Rung struct {
 	Name string `json:"name"`
 	Kind string `json:"kind"`
-	// CalibrationLogLoss is what rungs are chosen by: on calibration data, each
-	// half of the customers scored with the calibration of the other half.
-	CalibrationLogLoss Float   `json:"calibration_log_loss"`
-	Test               Metrics `json:"test"`
-	Chosen             bool    `json:"chosen"`
+	// CalibrationLogLoss is what rungs are chosen by: that of the calibration
+	// chosen among Calibrations.
+	CalibrationLogLoss Float        `json:"calibration_log_loss"`
+	Calibration        string       `json:"calibration"`
+	Calibrations       []Calibrated `json:"calibrations"`
+	Test               Metrics      `json:"test"`
+	Chosen             bool         `json:"chosen"`
 }
 
 // minTestChurners is how many churners the test needs before its verdict
@@ -50,7 +52,7 @@ func (p *Plan) evaluate(r *Report, rungs []*candidate, base, best *candidate, pt
 		}
 		samples[i] = s
 		r.Leaderboard = append(r.Leaderboard, Rung{Name: c.name, Kind: c.kind,
-			CalibrationLogLoss: Float(c.cvLogLoss), Test: s.Metrics(), Chosen: c == best})
+			CalibrationLogLoss: Float(c.cvLogLoss), Calibration: c.calibration.Kind, Calibrations: c.calibrations, Test: s.Metrics(), Chosen: c == best})
 	}
 	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
 	at := func(c *candidate) *Sample {

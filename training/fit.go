@@ -38,9 +38,11 @@ type candidate struct {
 	strength    float64    // C of the logistic
 	weights     model.Weights
 	calibration model.Calibration
-	// cvLogLoss is the log loss on calibration data with the calibration
-	// fitted on the other half of the customers.
-	cvLogLoss float64
+	// calibrations are the kinds tried. cvLogLoss is the log loss of the one
+	// chosen, on calibration data, with the calibration fitted on other folds
+	// of the customers.
+	calibrations []Calibrated
+	cvLogLoss    float64
 }
 
 // margins scores every row, in log-odds before calibration.

@@ -32,6 +32,9 @@ type Plan struct {
 	// Rungs to try besides the rule: logistic, forest; nil tries all that the
 	// size of the data allows.
 	Rungs []string
+	// Bands are the cut-offs of risk; the zero value takes those of the top 30
+	// and 10 per cent of the reference.
+	Bands model.Bands
 	// Progress is told the stage and how far it is; total 0 is unknown.
 	Progress func(stage string, done, total int)
 }
@@ -68,6 +71,9 @@ func (p *Plan) defaults() error {
 		if r != "logistic" && r != "forest" && r != "boosting" {
 			return fmt.Errorf("rung %q: use logistic, forest, boosting", r)
 		}
+	}
+	if b := p.Bands; !(0 <= b.Medium && b.Medium <= b.High && b.High <= 1) {
+		return fmt.Errorf("bands from %g and %g are not ascending probabilities", b.Medium, b.High)
 	}
 	if p.Progress == nil {
 		p.Progress = func(string, int, int) {}
@@ -273,8 +279,10 @@ func (p *Plan) assemble(engine *features.Engine, best *candidate, pt parts, r *R
 		Features: engine.Set(), Linear: best.linear, Forest: best.forest, Calibration: best.calibration,
 		Reference: model.NewReference(&pt.test.Matrix, probability, pt.test.Labels()),
 	}
-	if q := m.Reference.Quantiles; len(q) == 101 {
-		m.Manifest.Bands = model.Bands{Medium: q[70], High: q[90]}
+	if q := m.Reference.Quantiles; p.Bands != (model.Bands{}) {
+		m.Manifest.Bands = p.Bands
+	} else if len(q) == 101 {
+		m.Manifest.Bands = model.Bands{Medium: q[70], High: q[90], Basis: "quantiles: the top 30 and 10 per cent of the reference"}
 	}
 	step := max(1, pt.test.Matrix.Rows()/20)
 	for i := 0; i < pt.test.Matrix.Rows() && len(m.Golden) < 20; i += step {

@@ -59,6 +59,7 @@ type trainingConfig struct {
 	Seed       whole          `yaml:"seed"`
 	Replicates whole          `yaml:"replicates"`
 	Rungs      []string       `yaml:"rungs"`
+	Bands      bandsConfig    `yaml:"bands"`
 }
 
 type outreachConfig struct {
@@ -107,7 +108,7 @@ func defaultConfig() config {
 		Import: importConfig{MaxBadShare: 0.05, Rejects: "rejects.csv"},
 		Churn: model.Definition{Kind: "inactivity", Gap: 0, Horizon: 30 * event.Day,
 			ActiveWithin: 90 * event.Day, MinTenure: 30 * event.Day},
-		Training: trainingConfig{Every: 30 * event.Day, Snapshots: 12, HeldOut: 0.25, Seed: 1, Replicates: 500},
+		Training: trainingConfig{Every: 30 * event.Day, Snapshots: 12, HeldOut: 0.25, Seed: 1, Replicates: 500, Bands: bandsConfig{by: "quantiles"}},
 		Outreach: outreachConfig{Holdout: holdoutConfig{0.05, "1"}, Explore: 0.02, QuietFrom: 20 * 60, QuietTo: 9 * 60,
 			TimeZone: "UTC", Economics: economicsConfig{MarginRate: e.MarginRate, DiscountMonthly: e.DiscountMonthly,
 				ReturnedHazard: e.ReturnedHazard}},

@@ -56,6 +56,16 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"sources: {payments: [{path: p.csv, lag: -2d}]}", "line 1: "},
 		{"sources: {customers: [{path: c.csv, delimiter: tab}]}", "sources.customers[0]: delimiter"},
 		{"sources: {engagement: [{path: c.csv, time_zone: Mars/Olympus}]}", "sources.engagement[0]: "},
+		{"training:\n  bands: deciles", `line 2: training.bands: use quantiles, profit, or two probabilities such as {medium: 0.1, high: 0.3}, not "deciles"`},
+		{"training: {bands: [0.1, 0.3]}", "line 1: training.bands: use quantiles, profit, or"},
+		{"training: {bands: 0.1}", "line 1: training.bands: use quantiles, profit, or"},
+		{"training: {bands: {medium: 0.1}}", "line 1: training.bands: use quantiles, profit, or"},
+		{"training: {bands: {medium: 0.1, high: 0.3, hihg: 0.3}}", "line 1: training.bands: use quantiles, profit, or"},
+		{"training: {bands: {medium: 0.1, high: x}}", "line 1: training.bands: use quantiles, profit, or"},
+		{"training: {bands: {medium: 0.4, high: 0.3}}", "line 1: training.bands: medium 0.4 and high 0.3: use two probabilities above 0 and below 1"},
+		{"training: {bands: {medium: 0, high: 0.3}}", "medium 0 and"},
+		{"training: {bands: {medium: 0.1, high: 1}}", "high 1: use"},
+		{"training: {bands: {medium: .nan, high: 0.3}}", "medium NaN"},
 		{"churn: {kind: payment}", "unpaid_for"},
 		{"churn: {kind: inactivity, horizon: 0d}", "horizon"},
 		{"churn: {kind: inactivity, streams: [complaints]}", "complaints"},
@@ -78,6 +88,21 @@ func TestParseConfigRefuses(t *testing.T) {
 		err := parseConfig([]byte(c.text), &conf)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.80q: %v, want %q", c.text, err, c.want)
+		}
+	}
+}
+
+func TestParseConfigBands(t *testing.T) {
+	for text, want := range map[string]bandsConfig{
+		"":                             {by: "quantiles"},
+		"training: {bands: }":          {by: "quantiles"},
+		"training: {bands: quantiles}": {by: "quantiles"},
+		"training: {bands: profit}":    {by: "profit"},
+		"training: {bands: {high: 0.3, medium: 0.1}}":            {by: "probabilities", medium: 0.1, high: 0.3},
+		"training:\n  bands:\n    medium: 0.2\n    high: 2e-1\n": {by: "probabilities", medium: 0.2, high: 0.2},
+	} {
+		if got := parse(t, text).Training.Bands; got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
 		}
 	}
 }
@@ -227,6 +252,8 @@ func keys(prefix string, t reflect.Type) []string {
 			out = append(out, keys(path+".TABLE[].", ft.Elem().Elem())...)
 		case ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct:
 			out = append(out, keys(path+"[].", ft.Elem())...)
+		case ft == reflect.TypeFor[bandsConfig](): // a word or two numbers
+			out = append(out, path)
 		case ft.Kind() == reflect.Struct:
 			out = append(out, keys(path+".", ft)...)
 		default:
@@ -255,7 +282,7 @@ func FuzzParseConfig(f *testing.F) {
 	}
 	for _, s := range []string{"", "# x", "model: a\n---\nmodel: b", "clock: 1e309", "training: {seed: 18446744073709551615}",
 		"sources: {payments: [{path: a, columns: {amount: 'a * b'}, values: {status: {x: paid}}, skip: {n: ['C*']}, time_format: unix | 02.01.2006}]}",
-		"churn: {kind: payment, unpaid_for: 30d}", "a: &a [*a]", "? [a]: b", "!!binary x", "outreach: {quiet_from: 1:2, economics: ~}",
+		"churn: {kind: payment, unpaid_for: 30d}", "training: {bands: {medium: 0.1, high: .3}}", "training: {bands: profit}", "a: &a [*a]", "? [a]: b", "!!binary x", "outreach: {quiet_from: 1:2, economics: ~}",
 		"server:\n  keys:\n  - id: crm\n    sha256: 00\n    scopes: [read]", "churn: {horizon: 9999999999999d}", "model: \"\\x00\\u0000\\U0010FFFF\""} {
 		f.Add([]byte(s))
 	}

@@ -147,6 +147,11 @@ func (a *app) showModel(version string) error {
 			rows = append(rows, []string{k, fmt.Sprintf("%.4f", v)})
 		}
 	}
+	bands := fmt.Sprintf("medium from %.4f, high from %.4f", f.Bands.Medium, f.Bands.High)
+	if f.Bands.Basis != "" {
+		bands += "; " + f.Bands.Basis
+	}
+	rows = append(rows, []string{"bands", bands})
 	rows = append(rows, []string{"gate", fmt.Sprintf("passed: %v; %s", f.Gate.Passed, strings.Join(f.Gate.Reasons, "; "))})
 	if len(c.TrustedKeys) > 0 {
 		signed := "by " + strings.Join(ids, ", ")

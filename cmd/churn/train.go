@@ -178,6 +178,9 @@ func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, p *pro
 	if err != nil {
 		return nil, nil, err
 	}
+	if plan.Bands, err = c.Training.Bands.fixed(); err != nil {
+		return nil, nil, err
+	}
 	plan.Features = nil // the table's own columns
 	plan.Definition = model.Definition{Kind: "label", Label: wide.label}
 	return training.TrainTable(ctx, t, plan)
@@ -195,6 +198,9 @@ func (a *app) trainHistories(ctx context.Context, c *config, p *progress) (*mode
 	}
 	plan, err := c.plan(through, p)
 	if err != nil {
+		return nil, nil, err
+	}
+	if plan.Bands, err = c.bands(ctx, db, through); err != nil {
 		return nil, nil, err
 	}
 	return training.Train(ctx, db, plan)
