@@ -192,7 +192,7 @@ func (r *Report) Head() string {
 	fmt.Fprintf(&b, "model      %s: %s\n", r.Name, r.Model.Name)
 	fmt.Fprintf(&b, "churn      %s\n", r.Definition.String())
 	whom := "customers never trained on"
-	if r.Split == nil && len(r.Leaderboard) == 0 { // of EvaluateTable
+	if r.Split == nil && (len(r.Leaderboard) == 0 || r.Kind == "imported") { // of EvaluateTable, or trained elsewhere
 		whom = "customers"
 	}
 	fmt.Fprintf(&b, "test       %d rows of %d %s, %d churners (base rate %s)\n",

@@ -12,7 +12,7 @@ import (
 func (a *app) modelsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "List, show, promote and roll back models",
+		Short: "List, show, import, promote and roll back models",
 		Example: `  churn models list
   churn models promote 20171231-0123456789ab --reason "better on November"
   churn models rollback --reason "complaints about the new one"`,
@@ -53,7 +53,7 @@ A model that did not pass its gate is refused (exit code 3) unless --force and
 		c.Flags().StringVar(&reason, "reason", "", "why, for the promotion log")
 	}
 	promote.Flags().BoolVar(&force, "force", false, "promote even if the gate says no; needs --reason")
-	cmd.AddCommand(list, show, promote, rollback)
+	cmd.AddCommand(list, show, promote, rollback, a.modelsImportCommand())
 	return cmd
 }
 

@@ -108,6 +108,12 @@ func (a *app) train(ctx context.Context, wide tableFlags, dir string, promote, f
 	if err != nil {
 		return err
 	}
+	return a.keep(c, m, r, dir, promote, change(reason, force))
+}
+
+// keep stores a new model, writes its report to dir unless that is empty, puts
+// it into use if asked to and allowed, and tells of it.
+func (a *app) keep(c *config, m *model.Model, r *training.Report, dir string, promote bool, why registry.Change) error {
 	reg, err := a.openRegistry(c)
 	if err != nil {
 		return err
@@ -124,7 +130,7 @@ func (a *app) train(ctx context.Context, wide tableFlags, dir string, promote, f
 	var promotion *registry.Promotion
 	var refused error
 	if promote {
-		pr, err := reg.Promote(c.Model, registry.Champion, m.Manifest.Version, change(reason, force))
+		pr, err := reg.Promote(c.Model, registry.Champion, m.Manifest.Version, why)
 		switch {
 		case errors.Is(err, registry.ErrGate):
 			refused = err
