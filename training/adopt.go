@@ -74,6 +74,8 @@ func Adopt(a Adoption, p Plan) (*model.Model, *Report, error) {
 			r.Findings = append(r.Findings, Finding{"warning", "check", "model", err.Error()})
 		case err != nil:
 			return nil, nil, err
+		default:
+			r.Checked = len(a.Check.Scores)
 		}
 	}
 	part := func(test bool) *Data {
@@ -200,9 +202,10 @@ func ReadPredictions(r io.Reader, name string) (*Predictions, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w; it needs two columns, the id and raw_score or probability", name, err)
 	}
-	p := &Predictions{Probability: head[1] == "probability", name: name}
-	if !p.Probability && head[1] != "raw_score" {
-		return nil, fmt.Errorf("%s:1: the second column is %q: name it raw_score or probability, whichever it is", name, head[1])
+	column := head[1]
+	p := &Predictions{Probability: column == "probability", name: name}
+	if !p.Probability && column != "raw_score" {
+		return nil, fmt.Errorf("%s:1: the second column is %q: name it raw_score or probability, whichever it is", name, column)
 	}
 	for {
 		cells, err := cr.Read()
@@ -215,7 +218,7 @@ func ReadPredictions(r io.Reader, name string) (*Predictions, error) {
 		line, _ := cr.FieldPos(0)
 		v, err := strconv.ParseFloat(strings.TrimSpace(cells[1]), 64)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("%s:%d: %s: %q is no number", name, line, head[1], cells[1])
+			return nil, fmt.Errorf("%s:%d: %s: %q is no number", name, line, column, cells[1])
 		}
 		p.Customers = append(p.Customers, strings.Clone(strings.TrimSpace(cells[0])))
 		p.Scores = append(p.Scores, v)

@@ -39,6 +39,8 @@ type Report struct {
 	Drivers     []Driver    `json:"drivers"`
 	Findings    []Finding   `json:"findings"`
 	Gate        model.Gate  `json:"gate"`
+	// Checked rows have the score of the model where it was trained; see Adopt.
+	Checked int `json:"checked,omitempty"`
 	// DataFingerprint and FeatureFingerprint identify the inputs.
 	DataFingerprint    string `json:"data_fingerprint"`
 	FeatureFingerprint string `json:"feature_fingerprint"`
@@ -191,6 +193,9 @@ func (r *Report) Head() string {
 	e, u := r.Model.Estimates, r.Rule.Estimates
 	fmt.Fprintf(&b, "model      %s: %s\n", r.Name, r.Model.Name)
 	fmt.Fprintf(&b, "churn      %s\n", r.Definition.String())
+	if r.Checked > 0 {
+		fmt.Fprintf(&b, "checked    %d rows have the score of the model where it was trained\n", r.Checked)
+	}
 	whom := "customers never trained on"
 	if r.Split == nil && (len(r.Leaderboard) == 0 || r.Kind == "imported") { // of EvaluateTable, or trained elsewhere
 		whom = "customers"
