@@ -206,3 +206,37 @@ func FuzzReadPredictions(f *testing.F) {
 		}
 	})
 }
+
+// TestLevels: which feature a list of levels is of, and how its levels look in
+// a table that pandas wrote.
+func TestLevels(t *testing.T) {
+	set := gbdt.Tree{SplitFeature: []int{2}, DecisionType: []gbdt.DecisionType{gbdt.Categorical}, Threshold: []float64{0},
+		CatBoundaries: []int{0, 1}, CatThreshold: []uint32{1}}
+	f := &gbdt.Forest{FeatureNames: []string{"a", "b", "c"}, Trees: []gbdt.Tree{set}, Categories: []byte(`[[true,false],[30," é ",10.50]]`)}
+	want := [][]string{nil, {"True", "False"}, {"30", "é", "10.50"}}
+	for _, c := range []struct {
+		name, parameter string
+		categorical     []string
+		refused         string
+	}{
+		{"LightGBM says", "categorical_feature: 1,2", nil, ""},
+		{"the mapping says", "", []string{"f1", "c"}, ""},
+		{"nobody says", "", nil, "the model has the levels of 2 features, but its trees ask for the level of 1: name the categorical features"},
+		{"twice", "", []string{"c", "f2"}, `m: categorical: "f2" is no feature of the model, or there twice`},
+	} {
+		f.Parameters = []string{c.parameter}
+		got, err := levels(f, &Mapping{name: "m", Categorical: c.categorical}, tests(f))
+		if c.refused != "" {
+			if err == nil || !strings.Contains(err.Error(), c.refused) {
+				t.Errorf("%s: error %v, want one with %q", c.name, err, c.refused)
+			}
+		} else if err != nil || !slices.EqualFunc(got, want, slices.Equal) {
+			t.Errorf("%s: %q, error %v", c.name, got, err)
+		}
+	}
+	// One list and one feature whose level is asked for: there is no doubt.
+	f.Categories = []byte(`[["x"]]`)
+	if got, err := levels(f, &Mapping{}, tests(f)); err != nil || !slices.Equal(got[2], []string{"x"}) {
+		t.Errorf("%q, error %v", got, err)
+	}
+}
