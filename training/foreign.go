@@ -250,27 +250,8 @@ func (f *Foreign) columns(m *Mapping, table []string) (*features.Set, []*coding,
 		if _, shared := taken[column]; shared {
 			col.Text = column + ": {value}" // its name would have a number at the end
 		}
-		switch codes := uses[i].codes; {
-		case entry.Levels != nil:
-			if codes != nil {
-				for _, text := range sortedNames(entry.Levels) {
-					if code := entry.Levels[text]; code < 0 || code != math.Trunc(code) {
-						return nil, nil, errorf("level %q has code %g; the model has categories, whose codes are whole numbers from 0 on", text, code)
-					}
-				}
-			}
-			col.Levels, c.codes = byCode(entry.Levels)
-		case len(known[i]) > 0:
-			for k, text := range known[i] {
-				col.Levels, c.codes = append(col.Levels, text), append(c.codes, float32(k))
-			}
-		case codes != nil:
-			// The texts are the codes. Those in no set are like those not listed.
-			texts := map[string]float64{}
-			for code := range codes {
-				texts[strconv.Itoa(code)] = float64(code)
-			}
-			col.Levels, c.codes = byCode(texts)
+		if col.Levels, c.codes, err = entry.coded(uses[i].codes, known[i]); err != nil {
+			return nil, nil, errorf("%w", err)
 		}
 		if c.codes != nil {
 			col.Type = "category"
@@ -286,6 +267,34 @@ func (f *Foreign) columns(m *Mapping, table []string) (*features.Set, []*coding,
 		return nil, nil, fmt.Errorf("the trees of the model ask for no feature: everyone has the same score")
 	}
 	return set, codings, nil
+}
+
+// coded gives the levels of a feature and their codes: those of the mapping,
+// else those that the model brings along, else the codes that occur in its sets
+// (nil where there are no sets). A number has none.
+func (m *MappedFeature) coded(sets map[int]bool, known []string) (texts []string, codes []float32, err error) {
+	switch {
+	case m.Levels != nil:
+		for _, text := range sortedNames(m.Levels) {
+			if code := m.Levels[text]; sets != nil && (code < 0 || code != math.Trunc(code)) {
+				return nil, nil, fmt.Errorf("level %q has code %g; the model has categories, whose codes are whole numbers from 0 on", text, code)
+			}
+		}
+		texts, codes = byCode(m.Levels)
+	case len(known) > 0:
+		for k := range known {
+			codes = append(codes, float32(k))
+		}
+		texts = known
+	case sets != nil:
+		// The texts are the codes. Those in no set are like those not listed.
+		own := map[string]float64{}
+		for code := range sets {
+			own[strconv.Itoa(code)] = float64(code)
+		}
+		texts, codes = byCode(own)
+	}
+	return texts, codes, nil
 }
 
 // byCode sorts levels by code.
