@@ -42,7 +42,8 @@ type Manifest struct {
 	Format  int    `json:"format"`
 	Name    string `json:"name"`
 	Version string `json:"version"`
-	// Kind is the winning rung of the ladder: rule, logistic, forest, ….
+	// Kind is the winning rung of the ladder: rule, logistic, forest, …; or
+	// imported, of a model that was trained elsewhere.
 	Kind string `json:"kind"`
 	Seed uint64 `json:"seed"`
 	// Through is the last instant the training data could see, not the time

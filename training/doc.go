@@ -16,7 +16,8 @@
 //  7. write the report and pass judgement — the gate.
 //
 // A wide table without times goes the same way with a split by customer only
-// ([TrainTable]).
+// ([TrainTable]). A model that was trained elsewhere is calibrated, tested and
+// judged in the same way ([Adopt]).
 //
 // Windows and labels follow the interval rule of package event. The package
 // leaves out where histories come from (a [Source] gives them), where models

@@ -31,7 +31,7 @@ const (
 // candidate is one rung of the ladder, fitted.
 type candidate struct {
 	name        string
-	kind        string // rule, prior, logistic, forest, boosting, blend
+	kind        string // rule, prior, logistic, forest, boosting, blend, imported
 	linear      *model.Linear
 	forest      *gbdt.Forest
 	bag         *model.Bag // of the forest, nil if it was fitted once

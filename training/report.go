@@ -40,6 +40,8 @@ type Report struct {
 	Families    []Driver    `json:"driver_families"`
 	Findings    []Finding   `json:"findings"`
 	Gate        model.Gate  `json:"gate"`
+	// Checked rows have the score of the model where it was trained; see Adopt.
+	Checked int `json:"checked,omitempty"`
 	// DataFingerprint and FeatureFingerprint identify the inputs.
 	DataFingerprint    string `json:"data_fingerprint"`
 	FeatureFingerprint string `json:"feature_fingerprint"`
@@ -218,8 +220,11 @@ func (r *Report) Head() string {
 	e, u := r.Model.Estimates, r.Rule.Estimates
 	fmt.Fprintf(&b, "model      %s: %s\n", r.Name, r.Model.Name)
 	fmt.Fprintf(&b, "churn      %s\n", r.Definition.String())
+	if r.Checked > 0 {
+		fmt.Fprintf(&b, "checked    %d rows have the score of the model where it was trained\n", r.Checked)
+	}
 	whom := "customers never trained on"
-	if r.Split == nil && len(r.Leaderboard) == 0 { // of EvaluateTable
+	if r.Split == nil && (len(r.Leaderboard) == 0 || r.Kind == "imported") { // of EvaluateTable, or trained elsewhere
 		whom = "customers"
 	}
 	fmt.Fprintf(&b, "test       %d rows of %d %s, %d churners (base rate %s)\n",

@@ -85,7 +85,7 @@ func (p *Plan) tries(rung string) bool { return p.Rungs == nil || slices.Contain
 
 // parts of the data, by use.
 type parts struct {
-	train, calibration *Data
+	train, calibration *Data // train is nil for a model that was trained elsewhere
 	test               *Data // later snapshots of customers never trained on
 	seen               *Data // later snapshots of customers trained on; nil for a wide table
 }
@@ -157,15 +157,8 @@ func prepare(ctx context.Context, src Source, p *Plan, split Split, o *Observer)
 
 // finish fits, chooses, evaluates and judges.
 func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r *Report) (*model.Model, *Report, error) {
-	for _, part := range []struct {
-		name string
-		data *Data
-	}{{"training", pt.train}, {"calibration", pt.calibration}, {"test", pt.test}} {
-		r.Parts = append(r.Parts, partOf(part.name, part.data))
-		if n := part.data.Positives(); n == 0 || n == len(part.data.Observations) {
-			return nil, nil, fmt.Errorf("the %s part has %d rows and %d churners: nothing can be learned without both kinds; "+
-				"check the definition of churn, or give more history", part.name, len(part.data.Observations), n)
-		}
+	if err := r.split(pt); err != nil {
+		return nil, nil, err
 	}
 	p.Progress("looking for leaks", 0, 0)
 	r.Findings = append(r.Findings, singleFeature(pt.train, &p.Definition, p.Workers)...)
@@ -177,7 +170,31 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 	if err := p.bag(ctx, best, pt.train); err != nil {
 		return nil, nil, err
 	}
-	base := rungs[0]
+	return p.conclude(engine, rungs, rungs[0], best, pt, r)
+}
+
+// split notes the parts, each of which needs both kinds of customers. There is
+// no training part of a model that was trained elsewhere.
+func (r *Report) split(pt parts) error {
+	for _, part := range []struct {
+		name string
+		data *Data
+	}{{"training", pt.train}, {"calibration", pt.calibration}, {"test", pt.test}} {
+		if part.data == nil {
+			continue
+		}
+		r.Parts = append(r.Parts, partOf(part.name, part.data))
+		if n := part.data.Positives(); n == 0 || n == len(part.data.Observations) {
+			return fmt.Errorf("the %s part has %d rows and %d churners: nothing can be learned without both kinds; "+
+				"check the definition of churn, or give more history", part.name, len(part.data.Observations), n)
+		}
+	}
+	return nil
+}
+
+// conclude evaluates and judges the best of calibrated rungs, and makes the
+// model of it.
+func (p *Plan) conclude(engine *features.Engine, rungs []*candidate, base, best *candidate, pt parts, r *Report) (*model.Model, *Report, error) {
 	p.Progress("evaluating", 0, 0)
 	if err := p.evaluate(r, rungs, base, best, pt); err != nil {
 		return nil, nil, err

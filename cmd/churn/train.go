@@ -48,8 +48,7 @@ func (t *tableFlags) read() (*training.Table, error) {
 
 func (a *app) trainCommand() *cobra.Command {
 	var wide tableFlags
-	var report, reason, signKey string
-	var promote, force bool
+	var k keepFlags
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Build features and fit, test and store a churn model",
@@ -62,16 +61,11 @@ still later data of customers it never saw. The model goes to the registry; with
   churn train --table telco.csv --id customerID --label Churn=Yes --model telco`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.train(cmd.Context(), wide, report, promote, force, reason, signKey)
+			return a.train(cmd.Context(), wide, &k)
 		},
 	}
 	wide.register(cmd)
-	f := cmd.Flags()
-	f.StringVar(&report, "report", "", "also write report.html and report.json to this directory")
-	f.BoolVar(&promote, "promote", false, "put the model into use")
-	f.BoolVar(&force, "force", false, "promote even if the gate says no; needs --reason")
-	f.StringVar(&reason, "reason", "", "why, for the promotion log")
-	f.StringVar(&signKey, "sign-key", "", "private key (PEM) to sign the model with; --promote needs it where the project file has trusted_keys")
+	k.register(cmd)
 	return cmd
 }
 
@@ -85,8 +79,8 @@ func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
 	}, err
 }
 
-func (a *app) train(ctx context.Context, wide tableFlags, dir string, promote, force bool, reason, signKey string) error {
-	if force && (reason == "" || !promote) {
+func (a *app) train(ctx context.Context, wide tableFlags, k *keepFlags) error {
+	if k.force && (k.reason == "" || !k.promote) {
 		return usagef("--force needs --promote and --reason")
 	}
 	if err := wide.check(); err != nil {
@@ -96,16 +90,9 @@ func (a *app) train(ctx context.Context, wide tableFlags, dir string, promote, f
 	if err != nil {
 		return err
 	}
-	// Before training, since it may take long.
-	var key *signer
-	switch {
-	case signKey != "":
-		if key, err = c.signer(signKey); err != nil {
-			return err
-		}
-	case promote && len(c.TrustedKeys) > 0:
-		return usagef("the project file has trusted_keys, so only a signed model can be promoted: give --sign-key FILE, " +
-			"or train without --promote, then churn models sign VERSION --key FILE and churn models promote VERSION")
+	key, err := k.signer(c)
+	if err != nil {
+		return err
 	}
 	p := a.progress()
 	defer p.finish()
@@ -120,50 +107,7 @@ func (a *app) train(ctx context.Context, wide tableFlags, dir string, promote, f
 	if err != nil {
 		return err
 	}
-	reg, err := a.openRegistry(c)
-	if err != nil {
-		return err
-	}
-	path, err := reg.Put(m)
-	if err != nil {
-		return err
-	}
-	if key != nil {
-		if err := reg.Sign(m.Manifest.Name, m.Manifest.Version, key.id, key.private); err != nil {
-			return err
-		}
-	}
-	if dir != "" {
-		if err := writeReport(dir, m); err != nil {
-			return err
-		}
-	}
-	var promotion *registry.Promotion
-	var refused error
-	if promote {
-		pr, err := reg.Promote(c.Model, registry.Champion, m.Manifest.Version, change(reason, force))
-		switch {
-		case errors.Is(err, registry.ErrGate):
-			refused = err
-		case err != nil:
-			return err
-		default:
-			promotion = &pr
-		}
-	}
-	if a.json {
-		err = writeJSON(a.stdout, map[string]any{"path": path, "version": m.Manifest.Version, "report": r, "promotion": promotion})
-		return errors.Join(err, refused)
-	}
-	fmt.Fprint(a.stdout, r.Head())
-	fmt.Fprintf(a.stdout, "stored     %s\n", path)
-	if refused != nil { // the reasons stand above
-		return fmt.Errorf("%w and is not promoted; --force with --reason would promote it all the same", registry.ErrGate)
-	}
-	if promotion != nil {
-		fmt.Fprintf(a.stdout, "promoted   %s %s is the champion\n", promotion.Name, promotion.To)
-	}
-	return nil
+	return a.keep(c, m, r, k, key)
 }
 
 func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, p *progress) (*model.Model, *training.Report, error) {
