@@ -159,7 +159,7 @@ func TestTranslateSharesColumns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if codings[3] != nil || len(e.Features()) != 3 || e.Features()[1].Name != "Plan_2" || e.Sentence(1, []float32{0, 0, 0}) != "Plan: Plus" {
+	if codings[3] != nil || len(e.Features()) != 3 || e.Features()[1].Name != "Plan_2" || e.Sentence(1, []float32{0, 1, 0}) != "Plan: Plus" {
 		t.Errorf("features %+v", e.Features())
 	}
 	if c := set.Columns[2]; c.Name != "area code" || !slices.Equal(c.Levels, []string{"9", "30"}) || !slices.Equal(codings[2].codes, []float32{9, 30}) {
