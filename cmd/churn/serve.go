@@ -272,12 +272,12 @@ func exampleCustomer(ctx context.Context, db *store.DB, s *model.Scorer, now eve
 func exampleFeatures(s *model.Scorer) map[string]any {
 	out := map[string]any{}
 	ref := s.Reference()
-	for i, f := range s.Engine().Features() {
+	for i, c := range s.Engine().Set().Columns {
 		switch bounds := ref.Features[i].Bounds; {
-		case f.Kind == features.Category && len(f.Levels) > 0:
-			out[f.Name] = f.Levels[0]
+		case len(c.Levels) > 0:
+			out[c.Name] = c.Levels[0]
 		case len(bounds) > 0:
-			out[f.Name] = bounds[len(bounds)/2]
+			out[c.Name] = bounds[len(bounds)/2]
 		}
 	}
 	return out
