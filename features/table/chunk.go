@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -134,6 +135,7 @@ type Chunk struct {
 	columns []column // of Parquet
 	first   int      // number of the first row of a batch of Parquet
 	ids     []byte
+	idText  string // the same, as one text: the rows share it
 	idEnds  []int
 	numbers []int // of each row that was not refused, in the chunk, from 0
 }
@@ -172,21 +174,35 @@ func (c *Chunk) Row(i int) []float32 {
 // HasIDs tells whether the table has a column of ids.
 func (c *Chunk) HasIDs() bool { return c.plan.idAt >= 0 }
 
-// ID returns the id of a row, good as long as the chunk.
-func (c *Chunk) ID(i int) []byte {
+// ID returns the id of a row. A table without ids needs NumberFrom first.
+func (c *Chunk) ID(i int) string {
 	start := 0
 	if i > 0 {
 		start = c.idEnds[i-1]
 	}
-	return c.ids[start:c.idEnds[i]]
+	return c.idText[start:c.idEnds[i]]
 }
 
-// Number is the place of a row among all rows of the chunk, from 0.
-func (c *Chunk) Number(i int) int { return c.numbers[i] }
+// NumberFrom makes ids of the numbers of the rows, where first is that of the
+// first row of the chunk. Rows that are refused have their numbers too.
+func (c *Chunk) NumberFrom(first int) {
+	c.ids, c.idEnds = c.ids[:0], c.idEnds[:0]
+	for _, n := range c.numbers {
+		c.ids = strconv.AppendInt(c.ids, int64(first+n), 10)
+		c.idEnds = append(c.idEnds, len(c.ids))
+	}
+	c.idText = string(c.ids)
+}
 
 // Parse makes rows of what Read has read. An error ends the reading; rows that
 // are wrong are in Refused.
 func (c *Chunk) Parse() error {
+	err := c.parse()
+	c.idText = string(c.ids)
+	return err
+}
+
+func (c *Chunk) parse() error {
 	c.Values, c.ids, c.idEnds, c.numbers, c.Refused = c.Values[:0], c.ids[:0], c.idEnds[:0], c.numbers[:0], nil
 	clear(c.Odd)
 	clear(c.Missing)
