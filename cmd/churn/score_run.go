@@ -205,7 +205,7 @@ func (sc *scratch) one(b *batch, id string, row []float32) {
 		reasons = sc.scorer.Reasons(row, sc.phi, sc.reasons)
 	}
 	m := sc.scorer.Manifest()
-	b.out.add(sc.format, &scored{customer: id, score: &s, asOf: sc.asOf, version: m.Version, reasons: reasons, columns: sc.reasons})
+	b.out.add(sc.format, &scored{customer: id, score: s, asOf: sc.asOf, version: m.Version, reasons: reasons, columns: sc.reasons})
 	if sc.save != nil {
 		b.save = append(b.save, store.Score{CustomerID: id, AsOf: sc.asOf, Model: m.Name, Version: m.Version, Probability: s.Probability, Margin: s.Margin})
 	}

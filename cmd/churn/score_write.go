@@ -21,8 +21,8 @@ var notMeasured = math.NaN()
 // scored is one row of output.
 type scored struct {
 	customer string
-	score    *model.Score
-	asOf     event.Time // Never: a table has none
+	score    model.Score // by value: a pointer in here would be on the heap
+	asOf     event.Time  // Never: a table has none
 	version  string
 	reasons  []model.Reason
 	columns  int // reasons that there may be
@@ -64,7 +64,7 @@ func (o *scores) add(format string, r *scored) {
 }
 
 func appendCSVRow(dst []byte, r *scored) []byte {
-	s := r.score
+	s := &r.score
 	low, high := interval(s)
 	dst = append(appendCell(dst, safeCell(r.customer)), ',')
 	dst = append(appendNumber(dst, round(s.Probability)), ',')
@@ -135,7 +135,7 @@ func isNumber(s string) bool {
 }
 
 func appendJSONRow(dst []byte, r *scored) []byte {
-	s := r.score
+	s := &r.score
 	low, high := interval(s)
 	dst = appendJSONText(append(dst, `{"customer_id":`...), r.customer)
 	dst = appendJSONNumber(append(dst, `,"churn_probability":`...), round(s.Probability))
@@ -208,7 +208,7 @@ func (o *scores) addColumns(r *scored) {
 	k := 0
 	text := func(s string) { o.columns[k].Texts = append(o.columns[k].Texts, s); k++ }
 	number := func(v float64) { o.columns[k].Numbers = append(o.columns[k].Numbers, v); k++ }
-	s := r.score
+	s := &r.score
 	low, high := interval(s)
 	text(r.customer)
 	number(round(s.Probability))
