@@ -23,6 +23,7 @@ type ndjsonRows struct {
 	index map[string]int
 	cells []string
 	met   map[string]bool // keys of the row being read
+	most  int             // columns there may be
 }
 
 // newNDJSON begins with the columns that will be asked for: a key may be
@@ -30,7 +31,7 @@ type ndjsonRows struct {
 func newNDJSON(r io.Reader, file string, columns []string) *ndjsonRows {
 	in := bufio.NewScanner(r)
 	in.Buffer(make([]byte, 1<<16), MaxRowBytes)
-	n := &ndjsonRows{file: file, in: in, index: map[string]int{}, met: map[string]bool{}}
+	n := &ndjsonRows{file: file, in: in, index: map[string]int{}, met: map[string]bool{}, most: MaxAttributes}
 	for _, name := range columns {
 		n.column(name)
 	}
@@ -118,7 +119,7 @@ func (n *ndjsonRows) object(text []byte) error {
 		default:
 			return fmt.Errorf("key %.40q holds a nested value; rows are flat", name)
 		}
-		if _, ok := n.index[name]; !ok && (CheckID(name, name) != nil || len(n.head) >= MaxAttributes) {
+		if _, ok := n.index[name]; !ok && (CheckID(name, name) != nil || len(n.head) >= n.most) {
 			return fmt.Errorf("key %.40q cannot be a column", name)
 		}
 		n.cells[n.column(name)] = cell

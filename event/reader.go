@@ -99,12 +99,12 @@ func NewReader(r io.Reader, name string, s Stream, m Mapping) (*Reader, error) {
 	if err := m.Validate(s); err != nil {
 		return nil, fmt.Errorf("%s: mapping: %w", name, err)
 	}
-	br, err := checkEncoding(r)
+	br, err := Text(r)
 	if err != nil {
 		return nil, fmt.Errorf("%s:1: %w", name, err)
 	}
 	rd := &Reader{file: name, mapping: m, stream: s, seen: map[[16]byte]uint64{}}
-	if m.Format == "ndjson" || m.Format == "" && isNDJSON(name) {
+	if m.Format == "ndjson" || m.Format == "" && IsNDJSON(name) {
 		rd.rows = newNDJSON(br, name, m.asked(s))
 	} else if rd.rows, err = newCSV(br, name, m.Delimiter); err != nil {
 		return nil, err
@@ -115,8 +115,8 @@ func NewReader(r io.Reader, name string, s Stream, m Mapping) (*Reader, error) {
 	return rd, nil
 }
 
-// checkEncoding skips a byte order mark and tells what is not text.
-func checkEncoding(r io.Reader) (*bufio.Reader, error) {
+// Text skips a byte order mark and tells what is not text.
+func Text(r io.Reader) (*bufio.Reader, error) {
 	br := bufio.NewReader(r)
 	head, _ := br.Peek(4) // an error comes again at the first read
 	switch {
@@ -130,8 +130,9 @@ func checkEncoding(r io.Reader) (*bufio.Reader, error) {
 	return br, nil
 }
 
-func isNDJSON(name string) bool {
-	name = strings.TrimSuffix(strings.ToLower(name), ".gz")
+// IsNDJSON tells by its name whether a file has one JSON object a line.
+func IsNDJSON(name string) bool {
+	name = strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(name), ".gz"), ".zst")
 	return strings.HasSuffix(name, ".ndjson") || strings.HasSuffix(name, ".jsonl")
 }
 

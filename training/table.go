@@ -1,13 +1,12 @@
 package training
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
-	"encoding/csv"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"math"
 	"slices"
@@ -16,6 +15,7 @@ import (
 
 	"churn/event"
 	"churn/features"
+	"churn/features/table"
 	"churn/model"
 )
 
@@ -37,91 +37,113 @@ type TableOptions struct {
 	Drop  []string // columns to leave out
 }
 
-const maxTableColumns = 5000
-
-// ReadTable reads CSV with a header. name is for errors, which carry line and
-// column.
+// ReadTable reads CSV with a header, or NDJSON if the name says so. name is for
+// errors, which carry line and column.
 func ReadTable(r io.Reader, name string, o TableOptions) (*Table, error) {
 	h := sha256.New()
-	br := bufio.NewReader(io.TeeReader(r, h))
-	if mark, _ := br.Peek(3); string(mark) == "\ufeff" {
-		br.Discard(3)
-	}
-	cr := csv.NewReader(br)
-	head, err := cr.Read()
-	if err == io.EOF {
-		return nil, fmt.Errorf("%s:1: the file is empty; the first line must name the columns", name)
-	}
+	in, err := table.New(io.TeeReader(r, h), name)
 	if err != nil {
-		return nil, lineError(name, err, 0)
+		return nil, err
 	}
+	return readTable(in, h, o)
+}
+
+// OpenTable reads a file: CSV, NDJSON or Parquet by its name.
+func OpenTable(path string, o TableOptions) (t *Table, err error) {
+	h := sha256.New()
+	in, err := table.Open(path, h)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	return readTable(in, h, o)
+}
+
+// tableColumns say which columns of a table are what.
+type tableColumns struct {
+	TableOptions
+	id, label int
+	value     string // of the label
+	drop      map[string]bool
+	keep      []int
+	seen      int // columns looked at
+}
+
+// resolve finds the columns that are named. Those of NDJSON may yet come.
+func (o TableOptions) resolve(in *table.Reader) (*tableColumns, error) {
+	c := &tableColumns{TableOptions: o, id: -1, label: -1, drop: map[string]bool{}}
+	column, value, ok := strings.Cut(o.Label, "=")
+	column, c.value = strings.TrimSpace(column), strings.TrimSpace(value)
+	var named []string
+	if o.ID != "" {
+		named = append(named, o.ID)
+	}
+	if ok && column != o.ID {
+		named = append(named, column)
+	}
+	in.Want(named...)
 	find := func(column, what string) (int, error) {
-		i := slices.Index(head, column)
+		i := slices.Index(in.Columns(), column)
 		if i < 0 {
-			return -1, fmt.Errorf("%s:1: no column %q for the %s; the header has %s", name, column, what, strings.Join(head[:min(len(head), 40)], ", "))
+			return -1, fmt.Errorf("%s:1: no column %q for the %s; the header has %s", in.Name(), column, what, table.Names(in.Columns()))
 		}
 		return i, nil
 	}
-	if len(head) > maxTableColumns {
-		return nil, fmt.Errorf("%s:1: more than %d columns", name, maxTableColumns)
-	}
-	seen := map[string]bool{}
-	for _, c := range head {
-		if seen[c] {
-			return nil, fmt.Errorf("%s:1: column %q appears twice", name, c)
-		}
-		if err := event.CheckID("header", c); err != nil {
-			return nil, fmt.Errorf("%s:1: %w", name, err)
-		}
-		seen[c] = true
-	}
-	id, label, value := -1, -1, ""
+	var err error
 	if o.ID != "" {
-		if id, err = find(o.ID, "id"); err != nil {
+		if c.id, err = find(o.ID, "id"); err != nil {
 			return nil, err
 		}
 	}
 	if o.Label != "" {
-		column, v, ok := strings.Cut(o.Label, "=")
 		if !ok {
 			return nil, fmt.Errorf("label %q: write Column=value, such as Churn=Yes", o.Label)
 		}
-		value = strings.TrimSpace(v)
-		if label, err = find(strings.TrimSpace(column), "label"); err != nil {
+		if c.label, err = find(column, "label"); err != nil {
 			return nil, err
 		}
 	}
-	drop := map[int]bool{id: true, label: true}
-	for _, c := range o.Drop {
-		i, err := find(c, "column to drop")
-		if err != nil {
-			return nil, err
+	for _, name := range o.Drop {
+		if c.drop[name] = true; in.Fixed() {
+			if _, err := find(name, "column to drop"); err != nil {
+				return nil, err
+			}
 		}
-		drop[i] = true
+	}
+	return c, nil
+}
+
+// grow takes in the columns that are new.
+func (c *tableColumns) grow(t *Table, columns []string) {
+	for ; c.seen < len(columns); c.seen++ {
+		if c.seen != c.id && c.seen != c.label && !c.drop[columns[c.seen]] {
+			c.keep = append(c.keep, c.seen)
+			t.Columns = append(t.Columns, columns[c.seen])
+		}
+	}
+}
+
+func readTable(in *table.Reader, h hash.Hash, o TableOptions) (*Table, error) {
+	c, err := o.resolve(in)
+	if err != nil {
+		return nil, err
 	}
 	t := &Table{}
-	var keep []int
-	for i, c := range head {
-		if !drop[i] {
-			keep = append(keep, i)
-			t.Columns = append(t.Columns, c)
-		}
-	}
-	cr.ReuseRecord = true
+	name := in.Name()
 	ids := map[string]int{}
 	values := map[string]bool{} // of the label, for an error
 	for {
-		cells, err := cr.Read()
+		cells, line, err := in.Next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return nil, lineError(name, err, len(head))
+			return nil, err
 		}
-		line, _ := cr.FieldPos(0)
+		c.grow(t, in.Columns())
 		who := strconv.Itoa(len(t.Rows) + 1)
-		if id >= 0 {
-			who = strings.TrimSpace(cells[id])
+		if c.id >= 0 {
+			who = strings.TrimSpace(string(cells[c.id]))
 			if err := event.CheckID(o.ID, who); err != nil {
 				return nil, fmt.Errorf("%s:%d: %w", name, line, err)
 			}
@@ -130,19 +152,19 @@ func ReadTable(r io.Reader, name string, o TableOptions) (*Table, error) {
 			}
 			ids[who] = line
 		}
-		if label >= 0 {
-			v := strings.TrimSpace(cells[label])
+		if c.label >= 0 {
+			v := strings.TrimSpace(string(cells[c.label]))
 			if v == "" {
-				return nil, fmt.Errorf("%s:%d: %s: the label is empty", name, line, head[label])
+				return nil, fmt.Errorf("%s:%d: %s: the label is empty", name, line, in.Columns()[c.label])
 			}
-			t.Labels = append(t.Labels, v == value)
+			t.Labels = append(t.Labels, v == c.value)
 			if len(values) < 1000 {
-				values[strings.Clone(v)] = true
+				values[v] = true
 			}
 		}
-		row := make([]string, len(keep))
-		for k, i := range keep {
-			row[k] = strings.TrimSpace(strings.Clone(cells[i]))
+		row := make([]string, len(c.keep))
+		for k, i := range c.keep {
+			row[k] = strings.TrimSpace(string(cells[i]))
 		}
 		t.Rows = append(t.Rows, row)
 		t.IDs = append(t.IDs, who)
@@ -150,23 +172,22 @@ func ReadTable(r io.Reader, name string, o TableOptions) (*Table, error) {
 	if len(t.Rows) == 0 {
 		return nil, fmt.Errorf("%s: a header and no rows", name)
 	}
-	if label >= 0 && !slices.Contains(t.Labels, true) {
+	for i, row := range t.Rows { // of NDJSON, before a column appeared
+		for len(row) < len(t.Columns) {
+			row = append(row, "")
+		}
+		t.Rows[i] = row
+	}
+	for _, d := range o.Drop {
+		if !slices.Contains(in.Columns(), d) {
+			return nil, fmt.Errorf("%s: no column %q for the column to drop; there are %s", name, d, table.Names(in.Columns()))
+		}
+	}
+	if c.label >= 0 && !slices.Contains(t.Labels, true) {
 		return nil, fmt.Errorf("%s: no row has %s; the column has %s", name, o.Label, strings.Join(sortedNames(values)[:min(len(values), 10)], ", "))
 	}
 	t.Fingerprint = hex.EncodeToString(h.Sum(nil))
 	return t, nil
-}
-
-// lineError puts file and line before an error of the CSV reader.
-func lineError(name string, err error, columns int) error {
-	var p *csv.ParseError
-	if !errors.As(err, &p) {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	if errors.Is(p.Err, csv.ErrFieldCount) {
-		return fmt.Errorf("%s:%d: the row does not have %d columns as the header has", name, p.Line, columns)
-	}
-	return fmt.Errorf("%s:%d: %w", name, p.Line, p.Err)
 }
 
 // InferColumns declares a feature for each column: a number if every text that

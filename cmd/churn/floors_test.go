@@ -17,6 +17,7 @@ var floors = map[string]int{
 	"churn/event":                      1,
 	"churn/model/gbdt/internal/kernel": 1,
 	"churn/features":                   2,
+	"churn/features/table":             3,
 	"churn/event/sim":                  2,
 	"churn/model/gbdt":                 2,
 	"churn/model/baseline":             2,
@@ -44,6 +45,8 @@ var doors = map[string]string{
 	"github.com/prometheus/":         "churn/api",
 	"net/http":                       "churn/api",
 	"database/sql":                   "churn/store",
+	"github.com/apache/arrow-go/":    "churn/features/table",
+	"github.com/klauspost/compress":  "churn/features/table",
 }
 
 // standardOnly packages import nothing but the standard library and, if of a

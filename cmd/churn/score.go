@@ -1,30 +1,29 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"math"
-	"os"
-	"strconv"
+	"path/filepath"
+	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"churn/event"
+	tables "churn/features/table"
 	"churn/model"
 	"churn/model/registry"
 	"churn/store"
 )
 
 type scoreFlags struct {
-	version, asOf, out string
-	ids                []string
-	reasons            int
-	save               bool
+	version, asOf, out   string
+	format, rejects      string
+	ids                  []string
+	reasons              int
+	save                 bool
+	workers, historyRows int // of tests
 }
 
 func (a *app) scoreCommand() *cobra.Command {
@@ -34,11 +33,15 @@ func (a *app) scoreCommand() *cobra.Command {
 		Use:   "score",
 		Short: "Score customers of the database or rows of a wide table",
 		Long: `Score writes one row a customer: probability of churn, percentile, risk band,
-margin and the strongest reasons, as CSV or, with --json, one JSON object a
-line. Without --customer every customer is scored who has not left.`,
+margin and the strongest reasons, as CSV, NDJSON or Parquet. Without --customer
+every customer is scored who has not left. A wide table of any size is scored
+as it is read; a model of histories also takes a table that has a column for
+each of its features. A file is written under another name and renamed when it
+is complete. What was odd in a table is counted on standard error.`,
 		Example: `  churn score --config churn.yaml --out scores.csv
   churn score --config churn.yaml --customer 1029 --reasons 5 --json
-  churn score --model-version champion --table new.csv --id customerID`,
+  churn score --model-version champion --table new.csv --id customerID
+  churn score --table new.parquet --id customerID --out scores.parquet --rejects bad.csv`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.score(cmd.Context(), wide, f) },
 	}
@@ -47,25 +50,16 @@ line. Without --customer every customer is scored who has not left.`,
 	fl.StringVar(&f.version, "model-version", registry.Champion, "version or alias of the model")
 	fl.StringVar(&f.asOf, "as-of", "", "instant to score at (default: the end of the data)")
 	fl.StringVar(&f.out, "out", "-", "file to write, - for standard output")
+	fl.StringVar(&f.format, "format", "", "csv, ndjson or parquet (default: by the name of the file, else csv)")
+	fl.StringVar(&f.rejects, "rejects", "", "file for rows of the table that are refused (default: the first one ends the run)")
 	fl.StringSliceVar(&f.ids, "customer", nil, "customers to score (default: all)")
 	fl.IntVar(&f.reasons, "reasons", 3, "reasons to give, 0 to 20")
 	fl.BoolVar(&f.save, "save", false, "also keep the scores in the database")
 	return cmd
 }
 
-// scored is one line of output.
-type scored struct {
-	Customer    string         `json:"customer_id"`
-	Probability float64        `json:"churn_probability"`
-	Percentile  float64        `json:"percentile"`
-	Band        string         `json:"risk_band"`
-	Margin      float64        `json:"margin"`
-	AsOf        string         `json:"as_of,omitempty"`
-	Version     string         `json:"model_version"`
-	Reasons     []model.Reason `json:"reasons"`
-}
-
-func (a *app) score(ctx context.Context, wide tableFlags, f scoreFlags) (err error) {
+// check refuses flags that contradict each other.
+func (f *scoreFlags) check(wide tableFlags, asJSON bool) error {
 	if f.reasons < 0 || f.reasons > 20 {
 		return usagef("--reasons %d: between 0 and 20", f.reasons)
 	}
@@ -75,6 +69,38 @@ func (a *app) score(ctx context.Context, wide tableFlags, f scoreFlags) (err err
 	if wide.path != "" && (f.asOf != "" || f.save || len(f.ids) > 0) {
 		return usagef("--as-of, --customer and --save are of histories and not of a wide table")
 	}
+	if wide.path == "" && f.rejects != "" {
+		return usagef("--rejects is of the rows of a wide table: name it with --table")
+	}
+	name := strings.ToLower(filepath.Ext(f.out))
+	byName := map[string]string{".parquet": "parquet", ".pq": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}[name]
+	switch {
+	case name == ".gz" || name == ".zst":
+		return usagef("--out %s: scores are not packed; write Parquet, which is, or to standard output and pack that", f.out)
+	case asJSON && (f.format != "" && f.format != "ndjson" || f.format == "" && byName == "parquet"):
+		return usagef("--json writes NDJSON, and the format asked for is another: leave it out")
+	case f.format == "" && asJSON:
+		f.format = "ndjson"
+	case f.format == "" && byName != "":
+		f.format = byName
+	case f.format == "":
+		f.format = "csv"
+	case f.format != "csv" && f.format != "ndjson" && f.format != "parquet":
+		return usagef("--format %q: use csv, ndjson or parquet", f.format)
+	}
+	if f.workers == 0 {
+		f.workers = runtime.GOMAXPROCS(0)
+	}
+	if f.historyRows == 0 {
+		f.historyRows = 256
+	}
+	return nil
+}
+
+func (a *app) score(ctx context.Context, wide tableFlags, f scoreFlags) (err error) {
+	if err := f.check(wide, a.json); err != nil {
+		return err
+	}
 	c, err := a.config()
 	if err != nil {
 		return err
@@ -83,184 +109,144 @@ func (a *app) score(ctx context.Context, wide tableFlags, f scoreFlags) (err err
 	if err != nil {
 		return err
 	}
-	w := a.stdout
-	if f.out != "-" {
-		file, err := os.Create(f.out)
+	if wide.path == "" && s.Engine().OfTable() {
+		return usagef("the model is of a wide table: give --table")
+	}
+	w := &scoring{scorer: s, asOf: event.Never, reasons: f.reasons, format: f.format, stop: f.rejects == ""}
+	rejects := newRejects(f.rejects)
+	defer func() { err = errors.Join(err, rejects.close()) }()
+	w.rejects = rejects
+	var source func(context.Context, *stream) error
+	if wide.path != "" {
+		in, err := tables.Open(wide.path, nil)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		w = file
-	}
-	out := newScoreWriter(w, a.json, f.reasons)
-	if wide.path != "" {
-		err = scoreTable(out, s, wide)
-	} else {
-		err = a.scoreHistories(ctx, out, c, s, f)
-	}
-	return errors.Join(err, out.flush())
-}
-
-func scoreTable(out *scoreWriter, s *model.Scorer, wide tableFlags) error {
-	if !s.Engine().OfTable() {
-		return usagef("the model is of histories: leave out --table, or name a model of a wide table")
-	}
-	t, err := wide.read()
-	if err != nil {
-		return err
-	}
-	data, _, err := t.Data(s.Engine())
-	if err != nil {
-		return err
-	}
-	for i := range data.Observations {
-		if err := out.write(s, t.IDs[i], "", data.Matrix.Row(i)); err != nil {
+		defer in.Close()
+		if source, err = w.tableSource(in, wide); err != nil {
 			return err
 		}
+	} else {
+		db, err := a.existingStore(ctx, c)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, db.Close()) }()
+		if w.asOf, err = c.through(ctx, db); f.asOf != "" {
+			if w.asOf, err = event.ParseTime(f.asOf); err != nil {
+				return usagef("--as-of: %w", err)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if f.save {
+			w.save = db
+		}
+		source = w.historySource(db, f)
 	}
+	out, err := createOutput(f.out, a.stdout)
+	if err != nil {
+		return err
+	}
+	defer out.abandon()
+	p := a.progress()
+	defer p.finish()
+	w.progress = p
+	if err := w.run(ctx, source, out, f.workers); err != nil {
+		return err
+	}
+	p.finish()
+	if err := out.keep(); err != nil {
+		return err
+	}
+	w.tally.print(a.stderr, a.quiet, s, rejects)
 	return nil
 }
 
-func (a *app) scoreHistories(ctx context.Context, out *scoreWriter, c *config, s *model.Scorer, f scoreFlags) (err error) {
-	if s.Engine().OfTable() {
-		return usagef("the model is of a wide table: give --table")
-	}
-	db, err := a.existingStore(ctx, c)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	t, err := c.through(ctx, db)
-	if f.asOf != "" {
-		if t, err = event.ParseTime(f.asOf); err != nil {
-			return usagef("--as-of: %w", err)
+// tableSource reads a wide table, or a matrix of features.
+func (w *scoring) tableSource(in *tables.Reader, wide tableFlags) (func(context.Context, *stream) error, error) {
+	known := wide.drop
+	if wide.label != "" {
+		column, _, ok := strings.Cut(wide.label, "=")
+		if !ok {
+			return nil, fmt.Errorf("label %q: write Column=value, such as Churn=Yes", wide.label)
 		}
+		known = append([]string{strings.TrimSpace(column)}, known...)
 	}
-	if err != nil {
-		return err
+	e := w.scorer.Engine()
+	plan, err := in.Plan(e.Inputs(), wide.id, known)
+	var lacking *tables.LackingError
+	switch {
+	case errors.As(err, &lacking) && !e.OfTable():
+		return nil, fmt.Errorf("%w: the model is of histories, and a table for it has a column for each feature", err)
+	case err != nil:
+		return nil, err
 	}
-	p := a.progress()
-	defer p.finish()
-	n := 0
-	var save []store.Score
-	one := func(tl *event.Timeline) error {
-		if err := out.write(s, tl.Customer.ID, t.String(), s.Row(tl, t)); err != nil {
-			return err
-		}
-		if n++; n%500 == 0 {
-			p.show("scoring", n, 0)
-		}
-		if f.save {
-			save = append(save, store.Score{CustomerID: tl.Customer.ID, AsOf: t, Model: s.Manifest().Name,
-				Version: s.Manifest().Version, Probability: out.last.Probability, Margin: out.last.Margin})
-		}
-		return nil
-	}
-	if len(f.ids) > 0 {
-		for _, id := range f.ids {
-			tl, err := db.Timeline(ctx, id)
+	w.tally.begin(in, e.Inputs(), plan.Unused)
+	return func(_ context.Context, st *stream) error {
+		for {
+			b, err := st.take()
 			if err != nil {
-				return fmt.Errorf("customer %s: %w", id, err)
+				return err
 			}
-			if err := one(tl); err != nil {
+			if b.table == nil {
+				b.table = plan.NewChunk()
+			}
+			if err := b.table.Read(); err != nil {
+				return err
+			}
+			if err := st.send(b); err != nil {
 				return err
 			}
 		}
-	} else if err := db.Timelines(ctx, func(tl *event.Timeline) error {
-		if tl.Customer.ChurnedAt < t {
-			return nil
-		}
-		return one(tl)
-	}); err != nil {
-		return err
-	}
-	for len(save) > 0 {
-		k := min(len(save), 2000)
-		if _, err := db.SaveScores(ctx, save[:k]); err != nil {
+	}, nil
+}
+
+// historySource reads the histories of the database.
+func (w *scoring) historySource(db *store.DB, f scoreFlags) func(context.Context, *stream) error {
+	return func(ctx context.Context, st *stream) error {
+		b, err := st.take()
+		if err != nil {
 			return err
 		}
-		save = save[k:]
-	}
-	return nil
-}
-
-// scoreWriter writes scores as CSV or NDJSON.
-type scoreWriter struct {
-	buf     *bufio.Writer
-	csv     *csv.Writer
-	json    *json.Encoder
-	reasons int
-	phi     []float64
-	last    model.Score
-}
-
-func newScoreWriter(w io.Writer, asJSON bool, reasons int) *scoreWriter {
-	out := &scoreWriter{buf: bufio.NewWriter(w), reasons: reasons}
-	if asJSON {
-		out.json = json.NewEncoder(out.buf)
-		return out
-	}
-	out.csv = csv.NewWriter(out.buf)
-	head := []string{"customer_id", "churn_probability", "percentile", "risk_band", "margin", "as_of", "model_version"}
-	for i := range reasons {
-		head = append(head, fmt.Sprintf("reason_%d", i+1))
-	}
-	out.csv.Write(head) // an error stays in the writer until flush
-	return out
-}
-
-func (out *scoreWriter) write(s *model.Scorer, id, asOf string, row []float32) error {
-	var phi []float64
-	if out.reasons > 0 {
-		if out.phi == nil {
-			out.phi = make([]float64, len(row))
-		}
-		phi = out.phi
-	}
-	sc := s.Score(row, phi)
-	out.last = sc
-	reasons := []model.Reason{}
-	if phi != nil {
-		reasons = s.Reasons(row, phi, out.reasons)
-	}
-	r := scored{id, round(sc.Probability), sc.Percentile, sc.Band, sc.Margin, asOf, s.Manifest().Version, reasons}
-	if out.json != nil {
-		return out.json.Encode(r)
-	}
-	number := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	cells := []string{safeCell(id), number(r.Probability), number(r.Percentile), r.Band, number(r.Margin), asOf, r.Version}
-	for i := range out.reasons {
-		text := ""
-		if i < len(reasons) {
-			text = fmt.Sprintf("%s (%s)", reasons[i].Text, reasons[i].Direction)
-		}
-		cells = append(cells, safeCell(text))
-	}
-	return out.csv.Write(cells)
-}
-
-// round keeps what is meaningful of a probability.
-func round(p float64) float64 { return math.Round(p*1e6) / 1e6 }
-
-// safeCell keeps a spreadsheet from taking a text for a formula.
-func safeCell(s string) string {
-	if s != "" && (s[0] == '=' || s[0] == '+' || s[0] == '@' || s[0] == '\t' || s[0] == '-' && !isNumber(s)) {
-		return "'" + s
-	}
-	return s
-}
-
-func isNumber(s string) bool {
-	_, err := strconv.ParseFloat(s, 64)
-	return err == nil
-}
-
-func (out *scoreWriter) flush() error {
-	if out.csv != nil {
-		out.csv.Flush()
-		if err := out.csv.Error(); err != nil {
+		one := func(tl *event.Timeline) (err error) {
+			if b.timelines = append(b.timelines, tl); len(b.timelines) < f.historyRows {
+				return nil
+			}
+			if err = st.send(b); err == nil {
+				b, err = st.take()
+			}
 			return err
 		}
+		if len(f.ids) == 0 {
+			err = db.Timelines(ctx, func(tl *event.Timeline) error {
+				if tl.Customer.ChurnedAt < w.asOf {
+					return nil
+				}
+				return one(tl)
+			})
+		}
+		for _, id := range f.ids {
+			tl, terr := db.Timeline(ctx, id)
+			if terr != nil {
+				return fmt.Errorf("customer %s: %w", id, terr)
+			}
+			if err = one(tl); err != nil {
+				break
+			}
+		}
+		if err != nil {
+			return err
+		}
+		return st.send(b)
 	}
-	return out.buf.Flush()
+}
+
+// interval is the 90 % interval of the probability.
+func interval(s *model.Score) (low, high float64) {
+	if s.High == 0 {
+		return notMeasured, notMeasured
+	}
+	return s.Low, s.High
 }

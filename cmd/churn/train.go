@@ -23,7 +23,7 @@ type tableFlags struct {
 
 func (t *tableFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&t.path, "table", "", "wide table (CSV) with one row a customer, instead of the database")
+	f.StringVar(&t.path, "table", "", "wide table (CSV, NDJSON or Parquet) with one row a customer, instead of the database")
 	f.StringVar(&t.id, "id", "", "column of the customer's id in the wide table (default: the row number)")
 	f.StringVar(&t.label, "label", "", "column and value that mean churn, such as Churn=Yes")
 	f.StringSliceVar(&t.drop, "drop", nil, "columns of the wide table to leave out")
@@ -38,12 +38,7 @@ func (t *tableFlags) check() error {
 }
 
 func (t *tableFlags) read() (*training.Table, error) {
-	f, err := event.Open(t.path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return training.ReadTable(f, t.path, training.TableOptions{ID: t.id, Label: t.label, Drop: t.drop})
+	return training.OpenTable(t.path, training.TableOptions{ID: t.id, Label: t.label, Drop: t.drop})
 }
 
 func (a *app) trainCommand() *cobra.Command {
