@@ -161,9 +161,7 @@ type scratch struct {
 }
 
 func newScratch(w *scoring) *scratch {
-	n := len(w.scorer.Engine().Features())
-	sc := &scratch{scoring: w, row: make([]float32, n)}
-	return sc
+	return &scratch{scoring: w, row: make([]float32, len(w.scorer.Engine().Features()))}
 }
 
 // score makes rows of a batch, scores them and writes them as they will be in
