@@ -1,10 +1,15 @@
 package gbdt
 
+import "churn/model/gbdt/internal/kernel"
+
 // condition is a node's test: left if the key is below the bound.
 type condition struct {
 	key   uint16
 	bound uint32
 }
+
+// test is the condition as kernels take it.
+func (c condition) test() kernel.Test { return kernel.Test(c.bound)<<32 | kernel.Test(c.key) }
 
 // A nodeForest holds all nodes of all trees, eight bytes each:
 //
@@ -44,8 +49,9 @@ func newNodeForest(f *Forest, conditions [][]condition, members []member) *nodeF
 }
 
 // maxCompiledLeaves keeps the steps to a child within 16 bits: level by level,
-// no child is further away than there are leaves.
-const maxCompiledLeaves = 1<<16 - 2
+// no child is further away than there are leaves. It does so with the slots of
+// a path tree too, of which there are fewer than two for each leaf.
+const maxCompiledLeaves = 1 << 15
 
 // addTree appends the nodes of a tree level by level and returns its root.
 func (nf *nodeForest) addTree(t *Tree, conditions []condition) uint32 {
@@ -67,43 +73,13 @@ func (nf *nodeForest) addTree(t *Tree, conditions []condition) uint32 {
 		left := len(nf.nodes)
 		nf.nodes, nf.values = append(nf.nodes, 0, 0), append(nf.values, 0, 0)
 		q := conditions[p.child]
-		nf.nodes[p.at] = uint64(q.bound)<<32 | uint64(left+1-p.at)<<16 | uint64(q.key)
+		nf.nodes[p.at] = uint64(q.test()) | uint64(left+1-p.at)<<16
 		queue = append(queue, place{t.LeftChild[p.child], left}, place{t.RightChild[p.child], left + 1})
 	}
 	return uint32(root)
 }
 
 // add adds the leaf values of some groups to sum, tree after tree.
-func (nf *nodeForest) add(k *keys, from, to int, sum float64) float64 {
-	nodes, values := nf.nodes, nf.values
-	for _, g := range nf.roots[from:to] {
-		a, b, c, d, e, f, g, h := uint64(g[0]), uint64(g[1]), uint64(g[2]), uint64(g[3]), uint64(g[4]), uint64(g[5]), uint64(g[6]), uint64(g[7])
-		for {
-			a1, b1, c1, d1 := step(nodes, k, a), step(nodes, k, b), step(nodes, k, c), step(nodes, k, d)
-			e1, f1, g1, h1 := step(nodes, k, e), step(nodes, k, f), step(nodes, k, g), step(nodes, k, h)
-			moved := (a ^ a1) | (b ^ b1) | (c ^ c1) | (d ^ d1) | (e ^ e1) | (f ^ f1) | (g ^ g1) | (h ^ h1)
-			a, b, c, d, e, f, g, h = a1, b1, c1, d1, e1, f1, g1, h1
-			if moved == 0 {
-				break
-			}
-		}
-		sum += values[a]
-		sum += values[b]
-		sum += values[c]
-		sum += values[d]
-		sum += values[e]
-		sum += values[f]
-		sum += values[g]
-		sum += values[h]
-	}
-	return sum
-}
-
-// step goes from a node to its child, and from a leaf to itself.
-func step(nodes []uint64, k *keys, at uint64) uint64 {
-	n := nodes[at]
-	// The difference of two 32-bit numbers is negative in 64 bits if the key is
-	// below the bound.
-	below := (uint64(k[uint16(n)]) - n>>32) >> 63
-	return at + n>>16&0xffff - below
+func (nf *nodeForest) add(k *kernel.Keys, from, to int, sum float64) float64 {
+	return kernel.Walk(nf.nodes, nf.values, nf.roots[from:to], k, sum)
 }
