@@ -25,7 +25,8 @@ type cellForest struct {
 	scores  []float64
 	shapley [][maxConditions]float64
 	// owners are the features that the Shapley values are of, as numbers of
-	// features: those that a tree does not have are 0 and go to one that is none.
+	// features. Values that a tree does not have are 0 and go to numbers beyond,
+	// each to its own: additions to the same one wait for each other.
 	owners   [][width][maxConditions]uint16
 	features []int
 }
@@ -69,7 +70,7 @@ func newCellForest(f *Forest, conditions [][]condition, members []member, scale 
 		cells += 1 << len(t.conditions)
 	}
 	used := newUsed(f)
-	if cells > maxCells || len(used.features) == 1<<16 {
+	if cells > maxCells || len(used.features) > 1<<16-maxConditions {
 		return nil
 	}
 	out := &cellForest{scores: make([]float64, cells), shapley: make([][maxConditions]float64, cells), features: used.features}
@@ -101,7 +102,7 @@ func (cf *cellForest) addGroup(trees []cellTree, used *used) {
 	var owners [width][maxConditions]uint16
 	for i := range width {
 		for j := range owners[i] {
-			owners[i][j] = uint16(len(used.features))
+			owners[i][j] = uint16(len(used.features) + j)
 		}
 		if i >= len(trees) {
 			continue
@@ -138,7 +139,7 @@ func (cf *cellForest) contributions(s *cellScratch, from, to int, phi []float64)
 			s.totals[o[7]] += v[7]
 		}
 	}
-	totals := s.totals[:len(cf.features)+1]
+	totals := s.totals[:len(cf.features)+maxConditions]
 	for j, feature := range cf.features {
 		phi[feature] += totals[j]
 	}

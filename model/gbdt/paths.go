@@ -1,6 +1,10 @@
 package gbdt
 
-import "churn/model/gbdt/internal/kernel"
+import (
+	"slices"
+
+	"churn/model/gbdt/internal/kernel"
+)
 
 // A pathForest computes exact Shapley values of trees of any shape by
 // integration, after Owen's multilinear extension ("Multilinear extensions of
@@ -44,13 +48,26 @@ type pathTree struct {
 const pathLongest = kernel.PathLanes
 
 func newPathForest(f *Forest, conditions [][]condition) *pathForest {
+	pf := &pathForest{trees: make([]pathTree, len(f.Trees))}
 	used := newUsed(f)
-	pf := &pathForest{trees: make([]pathTree, len(f.Trees)), features: used.features}
+	pf.features = used.features
+	// All trees lie one behind the other, as they are read.
+	first := make([]struct{ fork, pair, leaf int }, len(f.Trees)+1)
+	for i := range f.Trees {
+		forks, pairs, leaves := f.Trees[i].pathNodes()
+		at := first[i]
+		at.fork, at.pair, at.leaf = at.fork+forks, at.pair+pairs, at.leaf+leaves
+		first[i+1] = at
+	}
+	all := first[len(f.Trees)]
+	nodes := kernel.PathTree{Forks: make([]kernel.PathFork, all.fork), Pairs: make([]kernel.PathPair, all.pair), Leaves: make([]float64, all.leaf)}
 	longest := make([]int, len(f.Trees))
 	eachTree(len(f.Trees), func() func(int) {
 		b := pathBuilder{used: used, on: make([]pathEdge, len(used.features))}
 		return func(i int) {
-			longest[i] = b.build(&pf.trees[i].PathTree, &f.Trees[i], conditions[i])
+			from, to, out := first[i], first[i+1], &pf.trees[i].PathTree
+			out.Forks, out.Pairs, out.Leaves = nodes.Forks[from.fork:to.fork], nodes.Pairs[from.pair:to.pair], nodes.Leaves[from.leaf:to.leaf]
+			longest[i] = b.build(out, &f.Trees[i], conditions[i])
 		}
 	})
 	sets := map[int][2]int{} // by number of points
@@ -77,16 +94,32 @@ func (pf *pathForest) scratch() *kernel.PathScratch {
 	return kernel.NewPathScratch(pf.slots, len(pf.features))
 }
 
+// pathNodes counts the nodes with a child that is none, those with two leaves,
+// and the leaves of the former.
+func (t *Tree) pathNodes() (forks, pairs, leaves int) {
+	for node, left := range t.LeftChild {
+		switch right := t.RightChild[node]; {
+		case left < 0 && right < 0:
+			pairs++
+		case left < 0 || right < 0:
+			leaves++
+		}
+	}
+	return len(t.LeftChild) - pairs, pairs, leaves
+}
+
 // pathBuilder lays out trees, one after the other.
 type pathBuilder struct {
 	used       *used
 	out        *kernel.PathTree
 	tree       *Tree
 	conditions []condition
+	order      []int      // the nodes by level
+	slots      []uint16   // by node
+	leaves     []uint16   // by leaf
 	on         []pathEdge // by number of the feature: the last edge on the way that tests it
 	length     int        // of the way, in features
 	longest    int
-	pairs      int // all of them
 }
 
 // pathEdge is a test on the way; it is none if the slot is 0, the root's.
@@ -98,73 +131,83 @@ type pathEdge struct {
 // build lays out a tree and returns how many features its longest path has.
 func (b *pathBuilder) build(out *kernel.PathTree, t *Tree, conditions []condition) int {
 	b.out, b.tree, b.conditions, b.longest = out, t, conditions, 0
-	pairs, leaves := 0, 0
-	for node := range t.LeftChild {
-		l, r := t.LeftChild[node] < 0, t.RightChild[node] < 0
-		if l && r {
-			pairs++
-		} else if l || r {
-			leaves++
-		}
-	}
-	*out = kernel.PathTree{
-		Forks:  make([]kernel.PathFork, 0, len(t.LeftChild)-pairs),
-		Pairs:  make([]kernel.PathPair, 0, pairs),
-		Leaves: make([]float64, 0, leaves),
-	}
+	b.place()
 	if len(t.LeftChild) > 0 {
 		b.add(0)
 	}
 	return b.longest
 }
 
-// add lays out the tree below node or ^leaf at and returns its slot.
-func (b *pathBuilder) add(at int) uint16 {
-	t, out := b.tree, b.out
-	if at < 0 {
-		out.Leaves = append(out.Leaves, t.LeafValue[^at])
-		return uint16(cap(out.Forks) + cap(out.Pairs) + len(out.Leaves) - 1)
+// place gives the slots, level by level, so that neighbours do not wait for each
+// other's results.
+func (b *pathBuilder) place() {
+	t := b.tree
+	b.slots = slices.Grow(b.slots[:0], len(t.LeftChild))[:len(t.LeftChild)]
+	b.leaves = slices.Grow(b.leaves[:0], len(t.LeafValue))[:len(t.LeafValue)]
+	b.order = b.order[:0]
+	if len(t.LeftChild) > 0 {
+		b.order = append(b.order, 0)
 	}
-	number := b.used.number[t.SplitFeature[at]]
-	test := kernel.PathTest(b.conditions[at].test(), number)
-	before := b.on[number]
-	again := before.slot != 0
-	repeat := uint16(0)
-	z := 1.0
-	if again {
+	fork, pair := 0, len(b.out.Forks)
+	leaf := pair + len(b.out.Pairs)
+	for i := 0; i < len(b.order); i++ {
+		node := b.order[i]
+		children := [2]int{t.LeftChild[node], t.RightChild[node]}
+		if children[0] < 0 && children[1] < 0 {
+			b.slots[node] = uint16(pair)
+			pair++
+			continue
+		}
+		b.slots[node] = uint16(fork)
+		fork++
+		for _, c := range children {
+			if c >= 0 {
+				b.order = append(b.order, c)
+			} else {
+				b.leaves[^c] = uint16(leaf)
+				b.out.Leaves[leaf-len(b.out.Forks)-len(b.out.Pairs)] = t.LeafValue[^c]
+				leaf++
+			}
+		}
+	}
+}
+
+// add lays out the tree below a node.
+func (b *pathBuilder) add(node int) {
+	t, out := b.tree, b.out
+	number := b.used.number[t.SplitFeature[node]]
+	test := kernel.PathTest(b.conditions[node].test(), number)
+	before, z, repeat := b.on[number], 1.0, uint16(0)
+	if before.slot != 0 {
 		out.Repeats = append(out.Repeats, kernel.PathRepeat{Z: before.z, Fork: before.fork, Slot: before.slot})
 		repeat, z = uint16(len(out.Repeats)), before.z
 	} else {
 		b.length++
-		defer func() { b.length-- }()
+		b.longest = max(b.longest, b.length)
 	}
-	b.longest = max(b.longest, b.length)
-	left, right := t.LeftChild[at], t.RightChild[at]
-	share := [2]float64{t.share(at, left), t.share(at, right)}
-	if left < 0 && right < 0 {
+	left, right := t.LeftChild[node], t.RightChild[node]
+	share := [2]float64{t.share(node, left), t.share(node, right)}
+	if slot := b.slots[node]; left < 0 && right < 0 {
 		l, r := t.LeafValue[^left], t.LeafValue[^right]
 		mean := float64(l*share[0]) + float64(r*share[1])
-		out.Pairs = append(out.Pairs, kernel.PathPair{Test: test, Mean: mean, Gain: [2]float64{l - mean, r - mean}, Repeat: repeat})
-		return uint16(cap(out.Forks) + len(out.Pairs) - 1)
-	}
-	fork := len(out.Forks)
-	out.Forks = append(out.Forks, kernel.PathFork{Test: test, Share: share, Repeat: repeat})
-	for side, child := range [2]int{left, right} {
-		// Where the child goes is known before it goes there.
-		slot := uint16(len(out.Forks))
-		if child < 0 {
-			slot = b.add(child)
-		} else {
-			if t.LeftChild[child] < 0 && t.RightChild[child] < 0 {
-				slot = uint16(cap(out.Forks) + len(out.Pairs))
+		out.Pairs[int(slot)-len(out.Forks)] = kernel.PathPair{Test: test, Mean: mean, Gain: [2]float64{l - mean, r - mean}, Repeat: repeat}
+	} else {
+		fork := &out.Forks[slot]
+		*fork = kernel.PathFork{Test: test, Share: share, Repeat: repeat}
+		for side, child := range [2]int{left, right} {
+			if child < 0 {
+				fork.Child[side] = b.leaves[^child]
+				continue
 			}
-			b.on[number] = pathEdge{uint16(fork), slot, float64(z * share[side])}
+			fork.Child[side] = b.slots[child]
+			b.on[number] = pathEdge{slot, b.slots[child], float64(z * share[side])}
 			b.add(child)
-			b.on[number] = before
 		}
-		out.Forks[fork].Child[side] = slot
+		b.on[number] = before
 	}
-	return uint16(fork)
+	if before.slot == 0 {
+		b.length--
+	}
 }
 
 // contributions adds those of trees from to to, times scale, to phi.
