@@ -85,7 +85,7 @@ func newCellForest(f *Forest, conditions [][]condition, members []member, scale 
 			t := &trees[i]
 			n := 1 << len(t.conditions)
 			game.play(&f.Trees[i], conditions[i], t)
-			game.scores(len(t.conditions), out.scores[t.first:t.first+n])
+			game.scores(out.scores[t.first : t.first+n])
 			game.shapley(t, out.shapley[t.first:t.first+n], scale)
 		}
 	})
@@ -154,78 +154,80 @@ func (cf *cellForest) contributions(s *cellScratch, from, to int, phi []float64)
 type cellGame struct {
 	tree       *Tree
 	conditions []int // of each node: the number of its question
-	answers    [maxConditions]int
+	power      [maxConditions]int
+	n          int
 	worth      []float64
-	stack      []share
+	way        [maxConditions]answers
+	parts      []part
 }
 
-// share is the part of the rows that is at a node or ^leaf.
-type share struct {
-	at   int
-	part float64
+// answers are those to a question that lead down a way: right and left may, and
+// so does the part z of the rows if the question is open.
+type answers struct {
+	may [2]bool
+	z   float64
+}
+
+// part is what a leaf adds to a combination.
+type part struct {
+	number int
+	value  float64
 }
 
 // play fills in worth.
 func (g *cellGame) play(tree *Tree, conditions []condition, t *cellTree) {
-	g.tree = tree
+	g.tree, g.n, g.power = tree, len(t.conditions), powers(len(t.conditions))
 	g.conditions = g.conditions[:0]
 	for _, c := range conditions {
 		g.conditions = append(g.conditions, slices.Index(t.conditions, c))
 	}
 	n := 1
-	for range t.conditions {
+	for q := range t.conditions {
+		g.way[q] = answers{[2]bool{true, true}, 1}
 		n *= 3
 	}
 	g.worth = slices.Grow(g.worth[:0], n)[:n]
+	clear(g.worth)
 	root := 0
 	if len(conditions) == 0 {
 		root = ^0
 	}
-	g.stack = append(g.stack[:0], share{root, 1})
-	g.decide(0, len(t.conditions), 0, 0)
+	g.add(root)
 }
 
-// decide answers question q in each way, where the rows are in the shares of
-// the stack from first on, and goes on to the next. number is that of the
-// answers so far.
-func (g *cellGame) decide(q, n, number, first int) {
-	shares := g.stack[first:]
-	if q == n {
-		sum := 0.0
-		for _, s := range shares {
-			sum += float64(s.part * g.tree.LeafValue[^s.at])
-		}
-		g.worth[number] = sum
+// add adds what the leaves below node or ^leaf at are worth.
+func (g *cellGame) add(at int) {
+	if at < 0 {
+		g.addLeaf(g.tree.LeafValue[^at])
 		return
 	}
-	for answer := range 3 {
-		g.answers[q] = answer
-		next := len(g.stack)
-		for _, s := range shares {
-			g.settle(s.at, s.part, q)
-		}
-		g.decide(q+1, n, 3*number+answer, next)
-		g.stack = g.stack[:next]
+	way := &g.way[g.conditions[at]]
+	before := *way
+	for answer, child := range [2]int{g.tree.RightChild[at], g.tree.LeftChild[at]} {
+		way.may[1-answer] = false
+		way.z = float64(before.z * g.tree.share(at, child))
+		g.add(child)
+		*way = before
 	}
 }
 
-// settle pushes where part of the rows ends up that is at a node, as far as
-// questions up to q are answered.
-func (g *cellGame) settle(at int, part float64, q int) {
-	for at >= 0 && g.conditions[at] <= q {
-		switch g.answers[g.conditions[at]] {
-		case 0:
-			at = g.tree.RightChild[at]
-		case 1:
-			at = g.tree.LeftChild[at]
-		default:
-			left := g.tree.LeftChild[at]
-			g.settle(left, float64(part*g.tree.share(at, left)), q)
-			right := g.tree.RightChild[at]
-			part, at = float64(part*g.tree.share(at, right)), right
+// addLeaf adds a value to the combinations that lead to its leaf, as far as
+// they do.
+func (g *cellGame) addLeaf(value float64) {
+	g.parts = append(g.parts[:0], part{0, value})
+	for q, way := range g.way[:g.n] {
+		for i, p := range g.parts {
+			g.parts[i] = part{p.number + 2*g.power[q], float64(p.value * way.z)}
+			for answer, may := range way.may {
+				if may {
+					g.parts = append(g.parts, part{p.number + answer*g.power[q], p.value})
+				}
+			}
 		}
 	}
-	g.stack = append(g.stack, share{at, part})
+	for _, p := range g.parts {
+		g.worth[p.number] += p.value
+	}
 }
 
 // powers returns, for each of n questions, what its digit counts.
@@ -238,12 +240,11 @@ func powers(n int) (power [maxConditions]int) {
 
 // scores writes the values of the cells: of the combinations without an open
 // question.
-func (g *cellGame) scores(n int, out []float64) {
-	power := powers(n)
+func (g *cellGame) scores(out []float64) {
 	for cell := range out {
 		number := 0
-		for q := range n {
-			number += cell >> (n - 1 - q) & 1 * power[q]
+		for q := range g.n {
+			number += (cell >> (g.n - 1 - q) & 1) * g.power[q]
 		}
 		out[cell] = g.worth[number]
 	}
@@ -251,12 +252,11 @@ func (g *cellGame) scores(n int, out []float64) {
 
 // shapley writes the values of each cell for each feature, times scale.
 func (g *cellGame) shapley(t *cellTree, out [][maxConditions]float64, scale float64) {
-	n, m := len(t.conditions), len(t.features)
+	n, m := g.n, len(t.features)
 	// number[cell][coalition] would be the number of a combination; both parts
 	// add up: the answers of the cell where the coalition has the feature, and
 	// open where it has not.
-	power := powers(n)
-	owner := g.owners(t)
+	power, owner := &g.power, g.owners(t)
 	bySize := shapleyWeights(m)
 	var weight, worth [1 << maxConditions]float64 // of a coalition
 	for s := range 1 << m {

@@ -1,9 +1,11 @@
 package gbdt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 
 	"churn/model/gbdt/internal/kernel"
 )
@@ -172,14 +174,11 @@ func (b *inputsBuilder) build() (*inputs, error) {
 		if len(sets)*(codes+1) > maxSetBytes {
 			return nil, fmt.Errorf("feature %d: %d sets of up to %d categories take more than %d MiB", feature, len(sets), codes, maxSetBytes>>20)
 		}
-		fs.keys = make([]byte, (codes+1)*len(sets))
-		for i := range fs.keys {
-			fs.keys[i] = outside
-		}
+		fs.keys = bytes.Repeat([]byte{outside}, (codes+1)*len(sets))
 		for s, i := range sets {
-			for code := range 8 * len(s) {
-				if s[code/8]>>(code%8)&1 == 1 {
-					fs.keys[code*len(sets)+i] = inside
+			for j := range len(s) {
+				for word := s[j]; word != 0; word &= word - 1 {
+					fs.keys[(8*j+bits.TrailingZeros8(word))*len(sets)+i] = inside
 				}
 			}
 		}

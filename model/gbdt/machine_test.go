@@ -59,7 +59,7 @@ func TestEveryMachineScores(t *testing.T) {
 		leaves int
 		want   string
 	}{
-		{5, "d83da6e4d34cf2472ff5457076dc0c74fe158a5a3aee9cb82ff89ecb376b5aec"},
+		{5, "3e31eea79451b516a6cf19f7168e69e621ce21c059a3ae48817e15e7e2399e8a"},
 		{40, "311a1a61039532c568e7112ae4c69454147b365de7eeeef70d6d746a3f6abad4"},
 		{400, "0a6f62a6661e2aff55d8fe0ec2cde24d7dffeaa247fa182306000e8661ea71ca"},
 	} {

@@ -31,16 +31,22 @@ type nodeForest struct {
 }
 
 func newNodeForest(f *Forest, conditions [][]condition, members []member) *nodeForest {
-	n := 1
+	first := make([]int, len(f.Trees)+1)
+	first[0] = 1
 	for i := range f.Trees {
-		n += 2*f.Trees[i].NumLeaves() - 1
+		first[i+1] = first[i] + 2*f.Trees[i].NumLeaves() - 1
 	}
-	out := &nodeForest{nodes: make([]uint64, 1, n), values: make([]float64, 1, n)}
+	n := first[len(f.Trees)]
+	out := &nodeForest{nodes: make([]uint64, n), values: make([]float64, n)}
+	eachTree(len(f.Trees), func() func(int) {
+		var places []int
+		return func(i int) { places = out.setTree(&f.Trees[i], conditions[i], first[i], places) }
+	})
 	for _, s := range members {
 		for from := s.trees[0]; from < s.trees[1]; from += width {
 			var group [width]uint32
 			for i := from; i < min(from+width, s.trees[1]); i++ {
-				group[i-from] = out.addTree(&f.Trees[i], conditions[i])
+				group[i-from] = uint32(first[i])
 			}
 			out.roots = append(out.roots, group)
 		}
@@ -53,30 +59,24 @@ func newNodeForest(f *Forest, conditions [][]condition, members []member) *nodeF
 // a path tree too, of which there are fewer than two for each leaf.
 const maxCompiledLeaves = 1 << 15
 
-// addTree appends the nodes of a tree level by level and returns its root.
-func (nf *nodeForest) addTree(t *Tree, conditions []condition) uint32 {
-	root := len(nf.nodes)
-	nf.nodes, nf.values = append(nf.nodes, 0), append(nf.values, 0)
-	type place struct{ child, at int } // a node or ^leaf, and where it goes
-	first := 0
+// setTree lays out a tree level by level from first on. places is memory, which
+// it returns for the next.
+func (nf *nodeForest) setTree(t *Tree, conditions []condition, first int, places []int) []int {
+	places = append(places[:0], 0) // the node or ^leaf that goes there
 	if len(conditions) == 0 {
-		first = ^0
+		places[0] = ^0
 	}
-	queue := []place{{first, root}}
-	for len(queue) > 0 {
-		p := queue[0]
-		queue = queue[1:]
-		if p.child < 0 {
-			nf.values[p.at] = t.LeafValue[^p.child]
+	for i := 0; i < len(places); i++ {
+		at := places[i]
+		if at < 0 {
+			nf.values[first+i] = t.LeafValue[^at]
 			continue
 		}
-		left := len(nf.nodes)
-		nf.nodes, nf.values = append(nf.nodes, 0, 0), append(nf.values, 0, 0)
-		q := conditions[p.child]
-		nf.nodes[p.at] = uint64(q.test()) | uint64(left+1-p.at)<<16
-		queue = append(queue, place{t.LeftChild[p.child], left}, place{t.RightChild[p.child], left + 1})
+		right := len(places) + 1
+		nf.nodes[first+i] = uint64(conditions[at].test()) | uint64(right-i)<<16
+		places = append(places, t.LeftChild[at], t.RightChild[at])
 	}
-	return uint32(root)
+	return places
 }
 
 // add adds the leaf values of some groups to sum, tree after tree.
