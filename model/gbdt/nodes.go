@@ -13,14 +13,14 @@ func (c condition) test() kernel.Test { return kernel.Test(c.bound)<<32 | kernel
 
 // A nodeForest holds all nodes of all trees, eight bytes each:
 //
-//	bound 32 | steps to the right child 16 | key 16
+//	bound-1 32 | steps to the left child 16 | key 16
 //
 // Children are neighbours, the left one first, so a step is
 //
-//	at += steps - (1 if key < bound)
+//	at += steps + (1 if bound-1 < key)
 //
 // without a branch to be guessed. A leaf has no steps and a bound that no key
-// is below: it stays where it is. Eight trees are walked side by side, so that
+// is above: it stays where it is. Eight trees are walked side by side, so that
 // the eight chains of loads overlap, until none of them moves. (The layout is
 // that of "VPred" in Asadi, Lin and de Vries, "Runtime optimizations for
 // tree-based machine learning models", TKDE 2014, packed.)
@@ -38,6 +38,7 @@ func newNodeForest(f *Forest, conditions [][]condition, members []member) *nodeF
 	}
 	n := first[len(f.Trees)]
 	out := &nodeForest{nodes: make([]uint64, n), values: make([]float64, n)}
+	out.nodes[0] = kernel.WalkLeaf
 	eachTree(len(f.Trees), func() func(int) {
 		var places []int
 		return func(i int) { places = out.setTree(&f.Trees[i], conditions[i], first[i], places) }
@@ -69,11 +70,10 @@ func (nf *nodeForest) setTree(t *Tree, conditions []condition, first int, places
 	for i := 0; i < len(places); i++ {
 		at := places[i]
 		if at < 0 {
-			nf.values[first+i] = t.LeafValue[^at]
+			nf.nodes[first+i], nf.values[first+i] = kernel.WalkLeaf, t.LeafValue[^at]
 			continue
 		}
-		right := len(places) + 1
-		nf.nodes[first+i] = uint64(conditions[at].test()) | uint64(right-i)<<16
+		nf.nodes[first+i] = kernel.WalkNode(conditions[at].test(), uint16(len(places)-i))
 		places = append(places, t.LeftChild[at], t.RightChild[at])
 	}
 	return places

@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // Width is how many trees are scored side by side, so that their chains of
 // loads overlap.
 const Width = 8
@@ -10,10 +12,10 @@ const maxGroups = 128
 // Walk adds to sum the values of the leaves that a row reaches from the roots,
 // one after the other. A node is eight bytes,
 //
-//	bound 32 | steps to the right child 16 | key 16
+//	greatest key that goes left 32 | steps to the left child 16 | key 16
 //
-// and children are neighbours, the left one first. A leaf has no steps and a
-// bound that no key is below: it stays where it is.
+// and children are neighbours, the left one first. A [WalkLeaf] has no steps and lets
+// every key go left: it stays where it is.
 func Walk(nodes []uint64, values []float64, roots [][Width]uint32, keys *Keys, sum float64) float64 {
 	return walk(nodes, values, roots, keys, sum)
 }
@@ -37,8 +39,14 @@ func walkGo(nodes []uint64, values []float64, roots [][Width]uint32, keys *Keys,
 	return sum
 }
 
+// WalkLeaf is the node of a leaf.
+const WalkLeaf = uint64(math.MaxUint32) << 32
+
+// WalkNode is an inner node; the bound of the test is not 0.
+func WalkNode(t Test, steps uint16) uint64 { return uint64(t) - 1<<32 | uint64(steps)<<16 }
+
 // step goes from a node to its child, and from a leaf to itself.
 func step(nodes []uint64, keys *Keys, at uint64) uint64 {
 	n := nodes[at]
-	return at + n>>16&0xffff - keys.below(Test(n))
+	return at + n>>16&0xffff + (n>>32-uint64(keys.At(uint16(n))))>>63
 }

@@ -7,8 +7,8 @@
 //	AX steps   BX key   X0 sum
 //	left-8(SP) groups left
 //
-// The flag of a comparison is what the steps differ by, so that there is
-// nothing to be guessed. Every second step looks whether any tree had steps to
+// The flag of a comparison is a step more, so that there is nothing to be
+// guessed. Every second step looks whether any tree had steps to
 // go.
 TEXT ·walkAsm(SB), NOSPLIT, $8-96
 	MOVQ  nodes_base+0(FP), DX
@@ -21,24 +21,19 @@ TEXT ·walkAsm(SB), NOSPLIT, $8-96
 	MOVQ  AX, left-8(SP)
 
 #define STEP(at) \
-	MOVL    (DX)(at*8), AX;    \
-	MOVWLZX AX, BX;            \
-	SHRL    $16, AX;           \
+	MOVWLZX (DX)(at*8), BX;    \
+	MOVWLZX 2(DX)(at*8), AX;   \
 	MOVL    (SI)(BX*1), BX;    \
-	CMPL    BX, 4(DX)(at*8);   \
-	SBBL    $0, AX;            \
-	ADDQ    AX, at
+	CMPL    4(DX)(at*8), BX;   \
+	ADCQ    AX, at
 
-// A leaf has no steps; an inner node has some even if it goes left.
 #define STEPS(at) \
-	MOVL    (DX)(at*8), AX;    \
-	MOVWLZX AX, BX;            \
-	SHRL    $16, AX;           \
+	MOVWLZX (DX)(at*8), BX;    \
+	MOVWLZX 2(DX)(at*8), AX;   \
 	ORL     AX, CX;            \
 	MOVL    (SI)(BX*1), BX;    \
-	CMPL    BX, 4(DX)(at*8);   \
-	SBBL    $0, AX;            \
-	ADDQ    AX, at
+	CMPL    4(DX)(at*8), BX;   \
+	ADCQ    AX, at
 
 group:
 	MOVL 0(R15), DI

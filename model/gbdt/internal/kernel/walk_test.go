@@ -33,11 +33,11 @@ func walkOracle(nodes []uint64, values []float64, roots [][Width]uint32, keys *K
 	for _, g := range roots {
 		for _, root := range g {
 			at := root
-			for nodes[at]>>16&0xffff != 0 {
+			for nodes[at] != WalkLeaf {
 				n := nodes[at]
 				at += uint32(n >> 16 & 0xffff)
-				if keys.At(uint16(n)) < uint32(n>>32) {
-					at--
+				if keys.At(uint16(n)) > uint32(n>>32) {
+					at++
 				}
 			}
 			sum += values[at]
@@ -49,19 +49,23 @@ func walkOracle(nodes []uint64, values []float64, roots [][Width]uint32, keys *K
 // randomWalk has n trees, some of them one leaf, and the leaf that fills up the
 // last group.
 func randomWalk(r *rand.Rand, keys *Keys, n, inner int) (nodes []uint64, values []float64, roots [][Width]uint32) {
-	nodes, values = []uint64{0}, []float64{0}
+	nodes, values = []uint64{WalkLeaf}, []float64{0}
 	roots = make([][Width]uint32, (n+Width-1)/Width)
 	for i := range n {
 		roots[i/Width][i%Width] = uint32(len(nodes))
 		open := []int{len(nodes)}
-		nodes, values = append(nodes, 0), append(values, r.NormFloat64())
+		nodes, values = append(nodes, WalkLeaf), append(values, r.NormFloat64())
 		for range r.IntN(inner + 1) {
 			k := r.IntN(len(open))
 			at := open[k]
-			nodes[at] = uint64(randomTest(r, keys)) | uint64(len(nodes)+1-at)<<16
+			test := randomTest(r, keys)
+			if test>>32 == 0 {
+				test |= 1 << 32
+			}
+			nodes[at] = WalkNode(test, uint16(len(nodes)-at))
 			open[k] = len(nodes)
 			open = append(open, len(nodes)+1)
-			nodes, values = append(nodes, 0, 0), append(values, r.NormFloat64(), r.NormFloat64())
+			nodes, values = append(nodes, WalkLeaf, WalkLeaf), append(values, r.NormFloat64(), r.NormFloat64())
 		}
 	}
 	return nodes, values, roots
