@@ -46,7 +46,7 @@ type cellScratch struct {
 }
 
 func (cf *cellForest) scratch(members int) *cellScratch {
-	return &cellScratch{cells: make([][width]uint32, len(cf.groups)), known: make([]bool, members)}
+	return &cellScratch{cells: make([][width]uint32, len(cf.groups)+kernel.CellsAhead), known: make([]bool, members)}
 }
 
 // newCellForest returns nil if a tree asks too many different questions.
@@ -126,19 +126,7 @@ func (cf *cellForest) add(s *cellScratch, k *kernel.Keys, from, to int, sum floa
 
 // contributions adds those of some groups, of which the cells are known, to phi.
 func (cf *cellForest) contributions(s *cellScratch, from, to int, phi []float64) {
-	for i := from; i < to; i++ {
-		for j, cell := range &s.cells[i] {
-			v, o := &cf.shapley[cell], &cf.owners[i][j]
-			s.totals[o[0]] += v[0]
-			s.totals[o[1]] += v[1]
-			s.totals[o[2]] += v[2]
-			s.totals[o[3]] += v[3]
-			s.totals[o[4]] += v[4]
-			s.totals[o[5]] += v[5]
-			s.totals[o[6]] += v[6]
-			s.totals[o[7]] += v[7]
-		}
-	}
+	kernel.Spread(&s.totals, s.cells[from:], cf.shapley, cf.owners[from:to])
 	totals := s.totals[:len(cf.features)+maxConditions]
 	for j, feature := range cf.features {
 		phi[feature] += totals[j]

@@ -31,3 +31,28 @@ func cellsGo(cells [][Width]uint32, groups []CellGroup, scores []float64, keys *
 	}
 	return sum
 }
+
+// CellsAhead is how many groups of cells Spread looks ahead: cells must have as
+// many more than there are owners.
+const CellsAhead = 2
+
+// Spread adds the numbers in the row of each cell to the totals of their owners.
+func Spread(totals *[1 << 16]float64, cells [][Width]uint32, rows [][8]float64, owners [][Width][8]uint16) {
+	spread(totals, cells[:len(owners)+CellsAhead], rows, owners)
+}
+
+func spreadGo(totals *[1 << 16]float64, cells [][Width]uint32, rows [][8]float64, owners [][Width][8]uint16) {
+	for i := range owners {
+		for j, cell := range &cells[i] {
+			v, o := &rows[cell], &owners[i][j]
+			totals[o[0]] += v[0]
+			totals[o[1]] += v[1]
+			totals[o[2]] += v[2]
+			totals[o[3]] += v[3]
+			totals[o[4]] += v[4]
+			totals[o[5]] += v[5]
+			totals[o[6]] += v[6]
+			totals[o[7]] += v[7]
+		}
+	}
+}

@@ -14,3 +14,18 @@ func cellsOf(cells [][Width]uint32, groups []CellGroup, scores []float64, keys *
 	}
 	return sum
 }
+
+//go:noescape
+func spreadAsm(totals *[1 << 16]float64, cells [][Width]uint32, rows [][8]float64, owners [][Width][8]uint16)
+
+func spread(totals *[1 << 16]float64, cells [][Width]uint32, rows [][8]float64, owners [][Width][8]uint16) {
+	if level == Plain {
+		spreadGo(totals, cells, rows, owners)
+		return
+	}
+	for len(owners) > 0 {
+		n := min(len(owners), maxGroups)
+		spreadAsm(totals, cells, rows, owners[:n])
+		cells, owners = cells[n:], owners[n:]
+	}
+}

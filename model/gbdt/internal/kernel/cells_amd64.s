@@ -81,3 +81,48 @@ done:
 
 #undef ANSWER
 #undef SCORE
+
+// func spreadAsm(totals *[1 << 16]float64, cells [][Width]uint32, rows [][8]float64, owners [][Width][8]uint16)
+//
+//	DX totals   SI cells   DI rows   R8 owners   CX trees left
+//	AX row   BX owner   X0 total
+//
+// Rows come from far away in no order: they are asked for 16 trees ahead.
+TEXT ·spreadAsm(SB), NOSPLIT, $0-80
+	MOVQ  totals+0(FP), DX
+	MOVQ  cells_base+8(FP), SI
+	MOVQ  rows_base+32(FP), DI
+	MOVQ  owners_base+56(FP), R8
+	MOVQ  owners_len+64(FP), CX
+	SHLQ  $3, CX
+	JZ    end
+
+#define GIVE(i) \
+	MOVWLZX 2*i(R8), BX;         \
+	MOVSD   8*i(DI)(AX*1), X0;   \
+	ADDSD   (DX)(BX*8), X0;      \
+	MOVSD   X0, (DX)(BX*8)
+
+tree:
+	MOVL       64(SI), AX
+	SHLQ       $6, AX
+	PREFETCHT0 (DI)(AX*1)
+	MOVL       (SI), AX
+	SHLQ       $6, AX
+	GIVE(0)
+	GIVE(1)
+	GIVE(2)
+	GIVE(3)
+	GIVE(4)
+	GIVE(5)
+	GIVE(6)
+	GIVE(7)
+	ADDQ $4, SI
+	ADDQ $16, R8
+	DECQ CX
+	JNZ  tree
+
+end:
+	RET
+
+#undef GIVE

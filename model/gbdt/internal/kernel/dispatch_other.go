@@ -52,3 +52,7 @@ func path(t *PathTree, points *Points, all bool, keys *Keys, s *PathScratch) {
 		pathGo(t, points, PathLanes/2, keys, s)
 	}
 }
+
+func spread(totals *[1 << 16]float64, cells [][Width]uint32, rows [][8]float64, owners [][Width][8]uint16) {
+	spreadGo(totals, cells, rows, owners)
+}

@@ -11,7 +11,8 @@
 //  6. [BestGain] and [AddGains] try every split of a histogram;
 //  7. [Partition] parts the rows of a leaf;
 //  8. [Walk] takes a row through trees node by node;
-//  9. [Cells] takes it through trees that are tables;
+//  9. [Cells] takes it through trees that are tables, and [Spread] adds up
+//     rows of them;
 //  10. [Path] integrates the Shapley values of a tree.
 //
 // A packed word holds a sum of gradients, signed, in its high half and one of

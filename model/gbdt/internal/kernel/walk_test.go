@@ -137,6 +137,36 @@ func TestCells(t *testing.T) {
 	})
 }
 
+func TestSpread(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	eachLevel(t, func(t *testing.T) {
+		for _, n := range []int{0, 1, 2, 7, 2*maxGroups + 1} {
+			cells := make([][Width]uint32, n+CellsAhead)
+			owners := make([][Width][8]uint16, n)
+			rows := make([][8]float64, 50)
+			for i := range rows {
+				for j := range rows[i] {
+					rows[i][j] = r.NormFloat64()
+				}
+			}
+			var got, want [1 << 16]float64
+			for i := range owners {
+				for j := range cells[i] {
+					cells[i][j] = uint32(r.IntN(len(rows)))
+					for k, v := range rows[cells[i][j]] {
+						owners[i][j][k] = uint16(r.IntN(10) * (1<<16 - 1) / 9)
+						want[owners[i][j][k]] += v
+					}
+				}
+			}
+			Spread(&got, cells, rows, owners)
+			if got != want {
+				t.Errorf("%d groups: totals differ", n)
+			}
+		}
+	})
+}
+
 // TestKeysOverlap: any offset has four bytes.
 func TestKeysOverlap(t *testing.T) {
 	k := &Keys{65535: 1, 65536: 2, 65537: 3, 65538: 4}
