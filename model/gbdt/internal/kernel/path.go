@@ -70,10 +70,10 @@ func NewPathScratch(slots, totals int) *PathScratch {
 //	        child to which the row goes
 //	total   V d more
 //
-// p' is p where the feature is tested for the first time, and V that of the
-// root's way. If it was tested before, F = p + (1-p) z is the chance of the rows that
-// the earlier tests let through: p' is p/F, and z/F² a factor of V in the
-// total; both are 0 if the row does not pass the earlier tests.
+// p' is p where the feature is tested for the first time. If it was tested
+// before, and the earlier tests let the part z of the training rows through, let
+// F = p + (1-p) z: p' is p/F, and V has the factor z/F² more in the total. Both
+// are 0 if the row does not pass the earlier tests.
 func Path(t *PathTree, points *Points, all bool, keys *Keys, s *PathScratch) {
 	if len(t.Forks)+len(t.Pairs) > 0 {
 		path(t, points, all, keys, s)
