@@ -3,16 +3,16 @@ package gbdt
 import (
 	"math"
 	"math/bits"
-	"runtime"
 	"slices"
-	"sync"
+
+	"churn/model/gbdt/internal/kernel"
 )
 
 // maxConditions is how many different questions a tree of a cellForest asks.
 const maxConditions = 8
 
-// maxCellValues bounds the numbers in the tables of a cellForest, 64 MiB.
-const maxCellValues = 8 << 20
+// maxCells bounds the cells of a cellForest, for 72 MiB of tables.
+const maxCells = 1 << 20
 
 // A cellForest holds trees as tables. A tree that asks d different questions
 // has 2^d cells; the number of a row's cell has bit 0 set if the answer to the
@@ -20,33 +20,41 @@ const maxCellValues = 8 << 20
 // its cell alone: its score, and the Shapley values of the features, which are
 // computed once for every cell (CatBoost does so for its symmetric trees).
 type cellForest struct {
-	groups []cellGroup
-	// conditions of the groups: of each of its questions, one for each tree.
-	conditions [][width]uint64 // bound 32 | key 32
-	scores     []float64       // of the cells
-	trees      []cellTree
-	shapley    []float64
+	groups []kernel.CellGroup // filled up with trees of cell 0
+	// Of the cells of all trees; cell 0 belongs to none.
+	scores  []float64
+	shapley [][maxConditions]float64
+	// owners are the features that the Shapley values are of, as numbers of
+	// features. Values that a tree does not have are 0 and go to numbers beyond,
+	// each to its own: additions to the same one wait for each other.
+	owners   [][width][maxConditions]uint16
+	features []int
 }
 
-// cellGroup is eight trees, filled up with a tree of one cell of score 0.
-type cellGroup struct {
-	first, depth int // of conditions; trees with fewer begin with one never met
-	scores       [width]uint32
-}
-
-// cellTree is what contributions need of a tree.
+// cellTree is a tree while its table is made.
 type cellTree struct {
 	conditions []condition
 	features   []int // that it asks about
-	at         int   // in shapley: one value per cell and feature
+	first      int   // cell
+}
+
+// cellScratch is the memory for one row.
+type cellScratch struct {
+	cells  [][width]uint32
+	known  []bool // by member: whether its cells are those of the row
+	totals [1 << 16]float64
+}
+
+func (cf *cellForest) scratch(members int) *cellScratch {
+	return &cellScratch{cells: make([][width]uint32, len(cf.groups)+kernel.CellsAhead), known: make([]bool, members)}
 }
 
 // newCellForest returns nil if a tree asks too many different questions.
-func newCellForest(f *Forest, conditions [][]condition, members []member) *cellForest {
-	out := &cellForest{scores: []float64{0}, trees: make([]cellTree, len(f.Trees))}
-	size := 0
+func newCellForest(f *Forest, conditions [][]condition, members []member, scale float64) *cellForest {
+	trees := make([]cellTree, len(f.Trees))
+	cells := 1
 	for i := range f.Trees {
-		t := &out.trees[i]
+		t := &trees[i]
 		for node, c := range conditions[i] {
 			if !slices.Contains(t.conditions, c) {
 				t.conditions = append(t.conditions, c)
@@ -58,125 +66,72 @@ func newCellForest(f *Forest, conditions [][]condition, members []member) *cellF
 				return nil
 			}
 		}
-		t.at = size
-		size += len(t.features) << len(t.conditions)
+		t.first = cells
+		cells += 1 << len(t.conditions)
 	}
-	if size > maxCellValues {
+	used := newUsed(f)
+	if cells > maxCells || len(used.features) > 1<<16-maxConditions {
 		return nil
 	}
+	out := &cellForest{scores: make([]float64, cells), shapley: make([][maxConditions]float64, cells), features: used.features}
 	for _, m := range members {
 		for from := m.trees[0]; from < m.trees[1]; from += width {
-			out.addGroup(f, conditions, from, min(from+width, m.trees[1]))
+			out.addGroup(trees[from:min(from+width, m.trees[1])], used)
 		}
 	}
-	out.shapley = make([]float64, size)
-	out.explain(f, conditions)
+	eachTree(len(trees), func() func(int) {
+		var game cellGame
+		return func(i int) {
+			t := &trees[i]
+			n := 1 << len(t.conditions)
+			game.play(&f.Trees[i], conditions[i], t)
+			game.scores(out.scores[t.first : t.first+n])
+			game.shapley(t, out.shapley[t.first:t.first+n], scale)
+		}
+	})
 	return out
 }
 
-// addGroup lays out trees from to to as one group.
-func (cf *cellForest) addGroup(f *Forest, conditions [][]condition, from, to int) {
-	g := cellGroup{first: len(cf.conditions)}
-	for i := from; i < to; i++ {
-		g.depth = max(g.depth, len(cf.trees[i].conditions))
+// addGroup lays out trees as one group.
+func (cf *cellForest) addGroup(trees []cellTree, used *used) {
+	depth := 0
+	for i := range trees {
+		depth = max(depth, len(trees[i].conditions))
 	}
-	cf.conditions = append(cf.conditions, make([][width]uint64, g.depth)...)
-	for i := from; i < to; i++ {
-		t := &cf.trees[i]
+	g := kernel.CellGroup{Tests: make([][width]kernel.Test, depth)} // a test without a bound is never met
+	var owners [width][maxConditions]uint16
+	for i := range width {
+		for j := range owners[i] {
+			owners[i][j] = uint16(len(used.features) + j)
+		}
+		if i >= len(trees) {
+			continue
+		}
+		t := &trees[i]
 		for k, c := range t.conditions {
-			cf.conditions[g.first+g.depth-len(t.conditions)+k][i-from] = uint64(c.bound)<<32 | uint64(c.key)
+			g.Tests[depth-len(t.conditions)+k][i] = c.test()
 		}
-		g.scores[i-from] = uint32(len(cf.scores))
-		for cell := range 1 << len(t.conditions) {
-			at := 0
-			if len(t.conditions) == 0 {
-				at = ^0
-			}
-			for at >= 0 {
-				at = f.Trees[i].child(at, t.left(cell, conditions[i][at]))
-			}
-			cf.scores = append(cf.scores, f.Trees[i].LeafValue[^at])
+		g.First[i] = uint32(t.first)
+		for j, feature := range t.features {
+			owners[i][j] = used.number[feature]
 		}
 	}
-	cf.groups = append(cf.groups, g)
-}
-
-// child returns the left or the right child of a node.
-func (t *Tree) child(node int, left bool) int {
-	if left {
-		return t.LeftChild[node]
-	}
-	return t.RightChild[node]
-}
-
-// left reports the answer of a cell to one of the tree's questions.
-func (t *cellTree) left(cell int, c condition) bool {
-	return cell>>(len(t.conditions)-1-slices.Index(t.conditions, c))&1 == 1
+	cf.groups, cf.owners = append(cf.groups, g), append(cf.owners, owners)
 }
 
 // add adds the scores of some groups to sum, tree after tree.
-func (cf *cellForest) add(k *keys, from, to int, sum float64) float64 {
-	for i := range cf.groups[from:to] {
-		group := &cf.groups[from+i]
-		var a, b, c, d, e, f, g, h uint64
-		conditions := cf.conditions[group.first : group.first+group.depth]
-		for j := range conditions {
-			q := &conditions[j]
-			a, b, c, d = answer(k, q[0], a), answer(k, q[1], b), answer(k, q[2], c), answer(k, q[3], d)
-			e, f, g, h = answer(k, q[4], e), answer(k, q[5], f), answer(k, q[6], g), answer(k, q[7], h)
-		}
-		s := &group.scores
-		sum += cf.scores[uint64(s[0])+a]
-		sum += cf.scores[uint64(s[1])+b]
-		sum += cf.scores[uint64(s[2])+c]
-		sum += cf.scores[uint64(s[3])+d]
-		sum += cf.scores[uint64(s[4])+e]
-		sum += cf.scores[uint64(s[5])+f]
-		sum += cf.scores[uint64(s[6])+g]
-		sum += cf.scores[uint64(s[7])+h]
-	}
-	return sum
+func (cf *cellForest) add(s *cellScratch, k *kernel.Keys, from, to int, sum float64) float64 {
+	return kernel.Cells(s.cells[from:to], cf.groups[from:to], cf.scores, k, sum)
 }
 
-// answer appends the answer to one question to the number of a cell.
-func answer(k *keys, q, cell uint64) uint64 {
-	return cell<<1 | (uint64(k[uint16(q)])-q>>32)>>63
-}
-
-// contributions adds those of trees from to to, times scale, to phi.
-func (cf *cellForest) contributions(k *keys, from, to int, phi []float64, scale float64) {
-	for i := range cf.trees[from:to] {
-		t := &cf.trees[from+i]
-		cell := uint64(0)
-		for _, c := range t.conditions {
-			cell = cell<<1 | (uint64(k[c.key])-uint64(c.bound))>>63
-		}
-		at := t.at + int(cell)*len(t.features)
-		values := cf.shapley[at : at+len(t.features)]
-		for j, feature := range t.features {
-			phi[feature] += float64(values[j] * scale)
-		}
+// contributions adds those of some groups, of which the cells are known, to phi.
+func (cf *cellForest) contributions(s *cellScratch, from, to int, phi []float64) {
+	kernel.Spread(&s.totals, s.cells[from:], cf.shapley, cf.owners[from:to])
+	totals := s.totals[:len(cf.features)+maxConditions]
+	for j, feature := range cf.features {
+		phi[feature] += totals[j]
 	}
-}
-
-// explain fills in the Shapley values.
-func (cf *cellForest) explain(f *Forest, conditions [][]condition) {
-	const chunk = 16
-	var wg sync.WaitGroup
-	free := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for from := 0; from < len(cf.trees); from += chunk {
-		free <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-free }()
-			var game cellGame
-			for i := from; i < min(from+chunk, len(cf.trees)); i++ {
-				t := &cf.trees[i]
-				game.play(&f.Trees[i], conditions[i], t)
-				game.shapley(t, cf.shapley[t.at:])
-			}
-		})
-	}
-	wg.Wait()
+	clear(totals)
 }
 
 // A cellGame holds what each coalition of a tree's features is worth, for every
@@ -187,113 +142,138 @@ func (cf *cellForest) explain(f *Forest, conditions [][]condition) {
 type cellGame struct {
 	tree       *Tree
 	conditions []int // of each node: the number of its question
-	answers    [maxConditions]int
+	power      [maxConditions]int
+	n          int
 	worth      []float64
-	stack      []share
+	way        [maxConditions]answers
+	parts      []part
 }
 
-// share is the part of the rows that is at a node or ^leaf.
-type share struct {
-	at   int
-	part float64
+// answers are those to a question that lead down a way: right and left may, and
+// so does the part z of the rows if the question is open.
+type answers struct {
+	may [2]bool
+	z   float64
+}
+
+// part is what a leaf adds to a combination.
+type part struct {
+	number int
+	value  float64
 }
 
 // play fills in worth.
 func (g *cellGame) play(tree *Tree, conditions []condition, t *cellTree) {
-	g.tree = tree
+	g.tree, g.n, g.power = tree, len(t.conditions), powers(len(t.conditions))
 	g.conditions = g.conditions[:0]
 	for _, c := range conditions {
 		g.conditions = append(g.conditions, slices.Index(t.conditions, c))
 	}
 	n := 1
-	for range t.conditions {
+	for q := range t.conditions {
+		g.way[q] = answers{[2]bool{true, true}, 1}
 		n *= 3
 	}
 	g.worth = slices.Grow(g.worth[:0], n)[:n]
+	clear(g.worth)
 	root := 0
 	if len(conditions) == 0 {
 		root = ^0
 	}
-	g.stack = append(g.stack[:0], share{root, 1})
-	g.decide(0, len(t.conditions), 0, 0)
+	g.add(root)
 }
 
-// decide answers question q in each way, where the rows are in the shares of
-// the stack from first on, and goes on to the next. number is that of the
-// answers so far.
-func (g *cellGame) decide(q, n, number, first int) {
-	shares := g.stack[first:]
-	if q == n {
-		sum := 0.0
-		for _, s := range shares {
-			sum += float64(s.part * g.tree.LeafValue[^s.at])
-		}
-		g.worth[number] = sum
+// add adds what the leaves below node or ^leaf at are worth.
+func (g *cellGame) add(at int) {
+	if at < 0 {
+		g.addLeaf(g.tree.LeafValue[^at])
 		return
 	}
-	for answer := range 3 {
-		g.answers[q] = answer
-		next := len(g.stack)
-		for _, s := range shares {
-			g.settle(s.at, s.part, q)
-		}
-		g.decide(q+1, n, 3*number+answer, next)
-		g.stack = g.stack[:next]
+	way := &g.way[g.conditions[at]]
+	before := *way
+	for answer, child := range [2]int{g.tree.RightChild[at], g.tree.LeftChild[at]} {
+		way.may[1-answer] = false
+		way.z = float64(before.z * g.tree.share(at, child))
+		g.add(child)
+		*way = before
 	}
 }
 
-// settle pushes where part of the rows ends up that is at a node, as far as
-// questions up to q are answered.
-func (g *cellGame) settle(at int, part float64, q int) {
-	for at >= 0 && g.conditions[at] <= q {
-		switch g.answers[g.conditions[at]] {
-		case 0:
-			at = g.tree.RightChild[at]
-		case 1:
-			at = g.tree.LeftChild[at]
-		default:
-			left := g.tree.LeftChild[at]
-			g.settle(left, float64(part*g.tree.share(at, left)), q)
-			right := g.tree.RightChild[at]
-			part, at = float64(part*g.tree.share(at, right)), right
+// addLeaf adds a value to the combinations that lead to its leaf, as far as
+// they do.
+func (g *cellGame) addLeaf(value float64) {
+	g.parts = append(g.parts[:0], part{0, value})
+	for q, way := range g.way[:g.n] {
+		for i, p := range g.parts {
+			g.parts[i] = part{p.number + 2*g.power[q], float64(p.value * way.z)}
+			for answer, may := range way.may {
+				if may {
+					g.parts = append(g.parts, part{p.number + answer*g.power[q], p.value})
+				}
+			}
 		}
 	}
-	g.stack = append(g.stack, share{at, part})
+	for _, p := range g.parts {
+		g.worth[p.number] += p.value
+	}
 }
 
-// shapley writes the values of each cell for each feature.
-func (g *cellGame) shapley(t *cellTree, out []float64) {
-	n, m := len(t.conditions), len(t.features)
-	// number[cell][coalition] would be the number of a combination; both parts
-	// add up: the answers of the cell where the coalition has the feature, and
-	// open where it has not.
-	var power [maxConditions]int // of the place of each question
+// powers returns, for each of n questions, what its digit counts.
+func powers(n int) (power [maxConditions]int) {
 	for q, p := n-1, 1; q >= 0; q, p = q-1, p*3 {
 		power[q] = p
 	}
-	owner := g.owners(t)
-	weight := shapleyWeights(m)
-	var gain [1 << maxConditions]int // of a coalition: of its members' places
-	for cell := range 1 << n {
-		open := 0
+	return power
+}
+
+// scores writes the values of the cells: of the combinations without an open
+// question.
+func (g *cellGame) scores(out []float64) {
+	for cell := range out {
+		number := 0
+		for q := range g.n {
+			number += (cell >> (g.n - 1 - q) & 1) * g.power[q]
+		}
+		out[cell] = g.worth[number]
+	}
+}
+
+// shapley writes the values of each cell for each feature, times scale.
+func (g *cellGame) shapley(t *cellTree, out [][maxConditions]float64, scale float64) {
+	n, m := g.n, len(t.features)
+	// number[cell][coalition] would be the number of a combination; both parts
+	// add up: the answers of the cell where the coalition has the feature, and
+	// open where it has not.
+	power, owner := &g.power, g.owners(t)
+	bySize := shapleyWeights(m)
+	var weight, worth [1 << maxConditions]float64 // of a coalition
+	for s := range 1 << m {
+		weight[s] = bySize[bits.OnesCount(uint(s))&(maxConditions-1)]
+	}
+	var number [1 << maxConditions]int // of a coalition: of the combination
+	for cell := range out {
+		number[0] = 0
 		var step [maxConditions]int // by feature: from open to the cell's answers
 		for q := range n {
-			open += 2 * power[q]
+			number[0] += 2 * power[q]
 			step[owner[q]] += (cell>>(n-1-q)&1 - 2) * power[q]
 		}
-		gain[0] = open
-		for s := 1; s < 1<<m; s++ {
-			low := s & -s
-			gain[s] = gain[s&^low] + step[bits.TrailingZeros(uint(low))]
+		worth[0] = g.worth[number[0]]
+		for i := range m {
+			for s := range 1 << i {
+				number[1<<i|s] = number[s] + step[i]
+				worth[1<<i|s] = g.worth[number[1<<i|s]]
+			}
 		}
 		for i := range m {
-			sum := 0.0
-			for s := range 1 << m {
-				if s>>i&1 == 0 {
-					sum += float64(weight[bits.OnesCount(uint(s))] * (g.worth[gain[s|1<<i]] - g.worth[gain[s]]))
+			// The coalitions without i, a run of each that differ in lower features.
+			sum, run := 0.0, 1<<i
+			for from := 0; from < 1<<m; from += 2 * run {
+				for s := from; s < from+run; s++ {
+					sum += float64(weight[s] * (worth[s+run] - worth[s]))
 				}
 			}
-			out[cell*m+i] = sum
+			out[cell][i] = float64(sum * scale)
 		}
 	}
 }

@@ -3,6 +3,11 @@ package gbdt
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"churn/model/gbdt/internal/kernel"
 )
 
 // A Compiled forest is made for scoring: the same margins as [Forest.Predict],
@@ -14,7 +19,7 @@ import (
 // as symmetric trees do, become tables: the answers are the number of a cell,
 // and a cell knows its score and the Shapley value of each feature. If any tree
 // asks more, all trees are walked node by node, eight side by side, and
-// contributions are integrals (see shapley.go).
+// contributions are integrals (see paths.go).
 type Compiled struct {
 	features int
 	trees    int
@@ -34,7 +39,7 @@ type member struct {
 }
 
 // width is how many trees are scored side by side.
-const width = 8
+const width = kernel.Width
 
 // Compile makes the forest ready for scoring. A bag says how many trees each of
 // its members has, in order; without members there is one. An error says that
@@ -63,7 +68,7 @@ func (f *Forest) Compile(bag ...int) (*Compiled, error) {
 	if at != len(f.Trees) {
 		return nil, fmt.Errorf("members of %v trees in a forest of %d", bag, len(f.Trees))
 	}
-	b := newInputsBuilder()
+	b := newInputsBuilder(c.features)
 	tests := make([][]test, len(f.Trees))
 	for i := range f.Trees {
 		t := &f.Trees[i]
@@ -76,11 +81,9 @@ func (f *Forest) Compile(bag ...int) (*Compiled, error) {
 		}
 		c.base += t.expected()
 	}
-	if c.average && c.trees > 0 {
-		c.base /= float64(c.trees)
-	}
+	c.base = c.scale(c.base)
 	var err error
-	if c.inputs, err = b.build(c.features); err != nil {
+	if c.inputs, err = b.build(); err != nil {
 		return nil, err
 	}
 	conditions := make([][]condition, len(f.Trees))
@@ -90,11 +93,52 @@ func (f *Forest) Compile(bag ...int) (*Compiled, error) {
 			conditions[i][node] = condition{c.inputs.key(t), t.bound}
 		}
 	}
-	if c.cells = newCellForest(f, conditions, c.members); c.cells == nil {
+	if c.cells = newCellForest(f, conditions, c.members, c.scale(1)); c.cells == nil {
 		c.nodes = newNodeForest(f, conditions, c.members)
 		c.paths = newPathForest(f, conditions)
 	}
 	return c, nil
+}
+
+// used numbers the features that trees ask about.
+type used struct {
+	features []int
+	number   []uint16 // by feature
+}
+
+func newUsed(f *Forest) *used {
+	u := &used{number: make([]uint16, len(f.FeatureNames))}
+	asked := make([]bool, len(f.FeatureNames))
+	for i := range f.Trees {
+		for _, feature := range f.Trees[i].SplitFeature {
+			if !asked[feature] {
+				asked[feature] = true
+				u.number[feature] = uint16(len(u.features))
+				u.features = append(u.features, feature)
+			}
+		}
+	}
+	return u
+}
+
+// eachTree calls, for the numbers of n trees, a function that start returns for
+// each of some goroutines, with memory of its own.
+func eachTree(n int, start func() func(i int)) {
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			do := start()
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // Base is the score expected without knowing any feature.
@@ -107,15 +151,18 @@ func (c *Compiled) Members() int { return len(c.members) }
 // row allocates. It is for one goroutine at a time.
 type Workspace struct {
 	c     *Compiled
-	keys  keys
-	paths *pathScratch
+	keys  kernel.Keys
+	paths *kernel.PathScratch
+	cells *cellScratch
 }
 
 // NewWorkspace returns a workspace without a row.
 func (c *Compiled) NewWorkspace() *Workspace {
 	w := &Workspace{c: c}
-	if c.paths != nil {
-		w.paths = c.paths.scratch(c.features)
+	if c.cells != nil {
+		w.cells = c.cells.scratch(len(c.members))
+	} else {
+		w.paths = c.paths.scratch()
 	}
 	return w
 }
@@ -124,6 +171,9 @@ func (c *Compiled) NewWorkspace() *Workspace {
 // is missing. It panics if row is shorter.
 func (w *Workspace) Load(row []float32) {
 	w.c.inputs.load(&w.keys, row[:w.c.features])
+	if w.cells != nil {
+		clear(w.cells.known)
+	}
 }
 
 // Margin returns the score of the row, bit for bit that of [Forest.Predict].
@@ -148,8 +198,9 @@ func (w *Workspace) Margins(totals []float64) {
 // add adds the trees of member k to sum, in their order.
 func (w *Workspace) add(k int, sum float64) float64 {
 	g := w.c.members[k].groups
-	if w.c.cells != nil {
-		return w.c.cells.add(&w.keys, g[0], g[1], sum)
+	if w.cells != nil {
+		w.cells.known[k] = true
+		return w.c.cells.add(w.cells, &w.keys, g[0], g[1], sum)
 	}
 	return w.c.nodes.add(&w.keys, g[0], g[1], sum)
 }
@@ -176,10 +227,12 @@ func (w *Workspace) Contributions(phi []float64) {
 // AddContributions adds to phi what member k of the bag contributes.
 func (w *Workspace) AddContributions(k int, phi []float64) {
 	phi = phi[:w.c.features]
-	t := w.c.members[k].trees
-	if w.c.cells != nil {
-		w.c.cells.contributions(&w.keys, t[0], t[1], phi, w.c.scale(1))
-		return
+	if m := w.c.members[k]; w.cells == nil {
+		w.c.paths.contributions(&w.keys, w.paths, m.trees[0], m.trees[1], phi, w.c.scale(1))
+	} else {
+		if !w.cells.known[k] {
+			w.add(k, 0)
+		}
+		w.c.cells.contributions(w.cells, m.groups[0], m.groups[1], phi)
 	}
-	w.c.paths.contributions(&w.keys, w.paths, t[0], t[1], phi, w.c.scale(1))
 }

@@ -21,10 +21,11 @@
 //  2. [Forest.Predict] gives the raw score of a row;
 //  3. [Forest.Contributions] splits that score into one term per feature;
 //  4. [Forest.WriteText] writes a file that LightGBM 4 loads, and for which
-//     it computes the same raw scores to the last bit.
+//     it computes the same raw scores to the last bit;
+//  5. [Forest.Compile] makes a scorer of it, many times faster.
 //
-// Prediction and Shapley values are written to be obviously right, not fast:
-// they are the oracle for compiled scorers.
+// Prediction and Shapley values of a Forest are written to be obviously right,
+// not fast: they are the oracle for those of a [Compiled] one.
 //
 // The package knows nothing of customers or churn and imports the standard
 // library only, its kernels beside that what tells them the machine's

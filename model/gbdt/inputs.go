@@ -1,8 +1,13 @@
 package gbdt
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
+
+	"churn/model/gbdt/internal/kernel"
 )
 
 // Compiled trees never see a row but its keys: unsigned numbers, each made so
@@ -13,7 +18,7 @@ import (
 //	numeric test      x <= t      key(x) < key(t)+1
 //	missing left      NaN         noneBelow, less than every bound
 //	missing right     NaN         noneAbove, not less than any
-//	categorical test  x in set    inside < 1
+//	categorical test  x in set    inside in the highest byte
 //
 // The key of a float32 is its bits, turned so that they order like the
 // numbers. Rows are float32 and thresholds float64; x <= t holds exactly when
@@ -22,11 +27,12 @@ const (
 	noneBelow = uint32(0)
 	noneAbove = uint32(math.MaxUint32)
 
-	inside, outside = uint32(0), uint32(1)
+	inside, outside = byte(0), byte(1)
+	insideBound     = uint32(1) << 24
 )
 
-// maxKeys is how many keys a forest can ask for; a node has 16 bits for the
-// number of its key.
+// maxKeys is how many bytes of keys a forest can ask for, four for a number and
+// one for a set; a node has 16 bits for the place of its key.
 const maxKeys = 1 << 16
 
 // maxSetBytes bounds the tables of one feature's sets.
@@ -47,44 +53,37 @@ func boundOf(t float64) uint32 {
 	return keyOf(f) + 1
 }
 
-// A numericKey is one way to make a key of a feature.
-type numericKey struct {
-	feature int
-	missing DecisionType // of missingMask, with DefaultLeft where it matters
-}
+// numericKey is one way to make a key of a feature. Values of which the
+// magnitude, as a number of its bits, is not in low..low+span get the key none.
+type numericKey struct{ feature, low, span, none uint32 }
 
-// A setKey is one set of a categorical feature.
-type setKey struct {
-	feature int
-	set     string // the words, little-endian, without zeros at the end
+// featureSets are the sets of one categorical feature. A set takes one byte,
+// the highest of a key that overlaps with the keys before it. The bytes follow
+// one another, so that a category settles all of them by one copy.
+type featureSets struct {
+	feature, first, n int
+	// keys has n bytes for each code, and last those of every other value.
+	keys []byte
 }
 
 // inputs makes the keys of rows.
 type inputs struct {
-	numeric []numericKey // keys 0 to len(numeric)-1
+	numeric []numericKey // keys 0 to len(numeric)-1, of four bytes
 	sets    []featureSets
-	keys    int
-}
-
-// featureSets are the sets of one categorical feature: their keys follow one
-// another, so that a category settles all of them by one copy.
-type featureSets struct {
-	feature, first, n int
-	// keys has n keys for each code, and last those of every other value.
-	keys []uint32
+	first   []uint16 // by feature: key of its first set
 }
 
 // inputsBuilder numbers keys while trees are compiled: numeric keys and sets
 // apart, as it is not known before the end how many there are of the former.
 type inputsBuilder struct {
-	numeric  map[numericKey]int
-	order    []numericKey
-	sets     map[setKey]int // number within the feature
-	features map[int][]setKey
+	numeric []numericKey
+	number  [][8]int         // by feature and treatment of missing values: number of the numeric key from 1
+	sets    []map[string]int // by feature: numbers of the sets, which are words without zeros at the end
+	text    []byte
 }
 
-func newInputsBuilder() *inputsBuilder {
-	return &inputsBuilder{numeric: map[numericKey]int{}, sets: map[setKey]int{}, features: map[int][]setKey{}}
+func newInputsBuilder(features int) *inputsBuilder {
+	return &inputsBuilder{number: make([][8]int, features), sets: make([]map[string]int, features)}
 }
 
 // A test is a node's question before keys have their final numbers.
@@ -98,98 +97,116 @@ type test struct {
 func (b *inputsBuilder) test(t *Tree, node int) test {
 	feature, d := t.SplitFeature[node], t.DecisionType[node]
 	if d&Categorical != 0 {
-		k := setKey{feature, setOf(t, int(t.Threshold[node]))}
-		n, ok := b.sets[k]
+		b.text = setOf(b.text[:0], t, int(t.Threshold[node]))
+		sets := b.sets[feature]
+		n, ok := sets[string(b.text)]
 		if !ok {
-			n = len(b.features[feature])
-			b.sets[k] = n
-			b.features[feature] = append(b.features[feature], k)
+			if sets == nil {
+				sets = map[string]int{}
+				b.sets[feature] = sets
+			}
+			n = len(sets)
+			sets[string(b.text)] = n
 		}
-		return test{numeric: -1, feature: feature, set: n, bound: inside + 1}
+		return test{numeric: -1, feature: feature, set: n, bound: insideBound}
 	}
-	k := numericKey{feature, d & (missingMask | DefaultLeft)}
+	d &= missingMask | DefaultLeft
 	if d&missingMask == MissingNone {
-		k.missing = MissingNone // the default side is never taken
+		d = MissingNone // the default side is never taken
 	}
-	n, ok := b.numeric[k]
-	if !ok {
-		n = len(b.order)
-		b.numeric[k] = n
-		b.order = append(b.order, k)
+	n := &b.number[feature][d>>1&7]
+	if *n == 0 {
+		b.numeric = append(b.numeric, newNumericKey(feature, d))
+		*n = len(b.numeric)
 	}
-	return test{numeric: n, feature: feature, bound: boundOf(t.Threshold[node])}
+	return test{numeric: *n - 1, feature: feature, bound: boundOf(t.Threshold[node])}
 }
 
-// setOf returns the words of set k as text to compare sets by.
-func setOf(t *Tree, k int) string {
+func newNumericKey(feature int, d DecisionType) numericKey {
+	k := numericKey{feature: uint32(feature), span: math.Float32bits(float32(math.Inf(1))), none: noneAbove}
+	if d&DefaultLeft != 0 {
+		k.none = noneBelow
+	}
+	switch d & missingMask {
+	case MissingNone:
+		k.none = keyOf(0)
+	case MissingZero:
+		k.low = math.Float32bits(float32(zeroThreshold)) + 1
+		k.span -= k.low
+	}
+	return k
+}
+
+// setOf appends the words of set k, little-endian, without zeros at the end.
+func setOf(text []byte, t *Tree, k int) []byte {
 	words := t.CatThreshold[t.CatBoundaries[k]:t.CatBoundaries[k+1]]
 	for len(words) > 0 && words[len(words)-1] == 0 {
 		words = words[:len(words)-1]
 	}
-	text := make([]byte, 0, 4*len(words))
 	for _, w := range words {
-		text = append(text, byte(w), byte(w>>8), byte(w>>16), byte(w>>24))
+		text = binary.LittleEndian.AppendUint32(text, w)
 	}
-	return string(text)
+	return text
 }
 
-// build gives the keys their numbers and makes the tables of the sets.
-func (b *inputsBuilder) build(features int) (*inputs, error) {
-	in := &inputs{numeric: b.order, keys: len(b.order)}
-	for feature := range features {
-		sets := b.features[feature]
+// build gives the keys their places and makes the tables of the sets.
+func (b *inputsBuilder) build() (*inputs, error) {
+	in := &inputs{numeric: b.numeric, first: make([]uint16, len(b.sets))}
+	size, sets := 4*len(b.numeric), 0
+	for _, s := range b.sets {
+		sets += len(s)
+	}
+	if size+sets > maxKeys {
+		return nil, fmt.Errorf("the trees ask too many different things of a row: %d features with their treatment of missing values and %d sets of categories, of which four times the former and the latter may be %d together", len(b.numeric), sets, maxKeys)
+	}
+	for feature, sets := range b.sets {
 		if len(sets) == 0 {
 			continue
 		}
-		fs := featureSets{feature: feature, first: in.keys, n: len(sets)}
-		in.keys += len(sets)
+		// Byte 3 of a key is the highest.
+		fs := featureSets{feature: feature, first: size + 3, n: len(sets)}
+		in.first[feature] = uint16(size)
+		size += len(sets)
 		codes := 0
-		for _, s := range sets {
-			codes = max(codes, 8*len(s.set))
+		for s := range sets {
+			codes = max(codes, 8*len(s))
 		}
-		if size := 4 * len(sets) * (codes + 1); size > maxSetBytes {
+		if len(sets)*(codes+1) > maxSetBytes {
 			return nil, fmt.Errorf("feature %d: %d sets of up to %d categories take more than %d MiB", feature, len(sets), codes, maxSetBytes>>20)
 		}
-		fs.keys = make([]uint32, (codes+1)*len(sets))
-		for i := range fs.keys {
-			fs.keys[i] = outside
-		}
-		for i, s := range sets {
-			for code := range 8 * len(s.set) {
-				if s.set[code/8]>>(code%8)&1 == 1 {
-					fs.keys[code*len(sets)+i] = inside
+		fs.keys = bytes.Repeat([]byte{outside}, (codes+1)*len(sets))
+		for s, i := range sets {
+			for j := range len(s) {
+				for word := s[j]; word != 0; word &= word - 1 {
+					fs.keys[(8*j+bits.TrailingZeros8(word))*len(sets)+i] = inside
 				}
 			}
 		}
 		in.sets = append(in.sets, fs)
 	}
-	if in.keys > maxKeys {
-		return nil, fmt.Errorf("the trees ask %d different things of a row (features with their treatment of missing values, sets of categories); at most %d", in.keys, maxKeys)
-	}
 	return in, nil
 }
 
-// key returns the final number of the key that a test looks at.
+// key returns the place of the key that a test looks at.
 func (in *inputs) key(t test) uint16 {
 	if t.numeric >= 0 {
-		return uint16(t.numeric)
+		return uint16(4 * t.numeric)
 	}
-	for i := range in.sets {
-		if in.sets[i].feature == t.feature {
-			return uint16(in.sets[i].first + t.set)
-		}
-	}
-	panic("gbdt: a set without a feature") // build saw every test
+	return in.first[t.feature] + uint16(t.set)
 }
 
-// keys holds the keys of one row. An array of all that there can be needs no
-// bounds check, and what is not used is never touched.
-type keys [maxKeys]uint32
-
 // load makes the keys of a row.
-func (in *inputs) load(k *keys, row []float32) {
-	for i, n := range in.numeric {
-		k[uint16(i)] = n.of(row[n.feature])
+func (in *inputs) load(k *kernel.Keys, row []float32) {
+	out := k[:4*len(in.numeric)]
+	for i := range in.numeric {
+		n := &in.numeric[i]
+		x := row[n.feature]
+		key := keyOf(x)
+		// A missing value is not to be guessed by a branch.
+		if math.Float32bits(x)&^(1<<31)-n.low > n.span {
+			key = n.none
+		}
+		binary.LittleEndian.PutUint32(out[4*i:], key)
 	}
 	for i := range in.sets {
 		fs := &in.sets[i]
@@ -200,25 +217,4 @@ func (in *inputs) load(k *keys, row []float32) {
 		}
 		copy(k[fs.first:], fs.keys[at:at+fs.n])
 	}
-}
-
-// of returns the key of one value.
-func (n numericKey) of(x float32) uint32 {
-	none := x != x
-	switch n.missing & missingMask {
-	case MissingNone:
-		if none {
-			return keyOf(0)
-		}
-		return keyOf(x)
-	case MissingZero:
-		none = none || math.Abs(float64(x)) <= zeroThreshold
-	}
-	if !none {
-		return keyOf(x)
-	}
-	if n.missing&DefaultLeft != 0 {
-		return noneBelow
-	}
-	return noneAbove
 }

@@ -2,10 +2,13 @@ package gbdt
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"churn/model/gbdt/internal/kernel"
 )
 
 // whole is a table made by whole-number arithmetic alone, so that it is the
@@ -33,6 +36,56 @@ func whole(rows int) *Dataset {
 		d.Labels = append(d.Labels, y)
 	}
 	return d
+}
+
+// wholeForest has trees of every shape, made like whole.
+func wholeForest(leaves int) *Forest {
+	r := rand.New(rand.NewPCG(33, 34))
+	f := randomForest(r, 25, 60, leaves)
+	f.AverageOutput = false
+	for i := range f.Trees {
+		for j := range f.Trees[i].LeafValue {
+			f.Trees[i].LeafValue[j] = float64(r.IntN(4000)-2000) / 1000
+		}
+	}
+	return f
+}
+
+// TestEveryMachineScores: the same margins and contributions, bit for bit, on
+// every machine and with all its sets of instructions. The sums were computed as
+// those of TestEveryMachine, by the plain kernels.
+func TestEveryMachineScores(t *testing.T) {
+	for _, c := range []struct {
+		leaves int
+		want   string
+	}{
+		{5, "3e31eea79451b516a6cf19f7168e69e621ce21c059a3ae48817e15e7e2399e8a"},
+		{40, "311a1a61039532c568e7112ae4c69454147b365de7eeeef70d6d746a3f6abad4"},
+		{400, "0a6f62a6661e2aff55d8fe0ec2cde24d7dffeaa247fa182306000e8661ea71ca"},
+	} {
+		f := wholeForest(c.leaves)
+		compiled, err := f.Compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for l := kernel.Plain; l <= kernel.Best(); l++ {
+			func() {
+				defer kernel.Use(kernel.Use(l))
+				r := rand.New(rand.NewPCG(35, 36))
+				w, phi, sum := compiled.NewWorkspace(), make([]float64, len(f.FeatureNames)), sha256.New()
+				for range 200 {
+					w.Load(randomRow(r, len(phi)))
+					w.Contributions(phi)
+					if err := binary.Write(sum, binary.LittleEndian, append([]float64{w.Margin(), compiled.Base()}, phi...)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if got := fmt.Sprintf("%x", sum.Sum(nil)); got != c.want {
+					t.Errorf("%d leaves, %v: SHA-256 %s, want %s", c.leaves, l, got, c.want)
+				}
+			}()
+		}
+	}
 }
 
 // TestEveryMachine: the same seed and data give the same bytes on every

@@ -1,21 +1,26 @@
 package gbdt
 
+import "churn/model/gbdt/internal/kernel"
+
 // condition is a node's test: left if the key is below the bound.
 type condition struct {
 	key   uint16
 	bound uint32
 }
 
+// test is the condition as kernels take it.
+func (c condition) test() kernel.Test { return kernel.Test(c.bound)<<32 | kernel.Test(c.key) }
+
 // A nodeForest holds all nodes of all trees, eight bytes each:
 //
-//	bound 32 | steps to the right child 16 | key 16
+//	bound-1 32 | steps to the left child 16 | key 16
 //
 // Children are neighbours, the left one first, so a step is
 //
-//	at += steps - (1 if key < bound)
+//	at += steps + (1 if bound-1 < key)
 //
 // without a branch to be guessed. A leaf has no steps and a bound that no key
-// is below: it stays where it is. Eight trees are walked side by side, so that
+// is above: it stays where it is. Eight trees are walked side by side, so that
 // the eight chains of loads overlap, until none of them moves. (The layout is
 // that of "VPred" in Asadi, Lin and de Vries, "Runtime optimizations for
 // tree-based machine learning models", TKDE 2014, packed.)
@@ -26,16 +31,23 @@ type nodeForest struct {
 }
 
 func newNodeForest(f *Forest, conditions [][]condition, members []member) *nodeForest {
-	n := 1
+	first := make([]int, len(f.Trees)+1)
+	first[0] = 1
 	for i := range f.Trees {
-		n += 2*f.Trees[i].NumLeaves() - 1
+		first[i+1] = first[i] + 2*f.Trees[i].NumLeaves() - 1
 	}
-	out := &nodeForest{nodes: make([]uint64, 1, n), values: make([]float64, 1, n)}
+	n := first[len(f.Trees)]
+	out := &nodeForest{nodes: make([]uint64, n), values: make([]float64, n)}
+	out.nodes[0] = kernel.WalkLeaf
+	eachTree(len(f.Trees), func() func(int) {
+		var places []int
+		return func(i int) { places = out.setTree(&f.Trees[i], conditions[i], first[i], places) }
+	})
 	for _, s := range members {
 		for from := s.trees[0]; from < s.trees[1]; from += width {
 			var group [width]uint32
 			for i := from; i < min(from+width, s.trees[1]); i++ {
-				group[i-from] = out.addTree(&f.Trees[i], conditions[i])
+				group[i-from] = uint32(first[i])
 			}
 			out.roots = append(out.roots, group)
 		}
@@ -44,66 +56,30 @@ func newNodeForest(f *Forest, conditions [][]condition, members []member) *nodeF
 }
 
 // maxCompiledLeaves keeps the steps to a child within 16 bits: level by level,
-// no child is further away than there are leaves.
-const maxCompiledLeaves = 1<<16 - 2
+// no child is further away than there are leaves. It does so with the slots of
+// a path tree too, of which there are fewer than two for each leaf.
+const maxCompiledLeaves = 1 << 15
 
-// addTree appends the nodes of a tree level by level and returns its root.
-func (nf *nodeForest) addTree(t *Tree, conditions []condition) uint32 {
-	root := len(nf.nodes)
-	nf.nodes, nf.values = append(nf.nodes, 0), append(nf.values, 0)
-	type place struct{ child, at int } // a node or ^leaf, and where it goes
-	first := 0
+// setTree lays out a tree level by level from first on. places is memory, which
+// it returns for the next.
+func (nf *nodeForest) setTree(t *Tree, conditions []condition, first int, places []int) []int {
+	places = append(places[:0], 0) // the node or ^leaf that goes there
 	if len(conditions) == 0 {
-		first = ^0
+		places[0] = ^0
 	}
-	queue := []place{{first, root}}
-	for len(queue) > 0 {
-		p := queue[0]
-		queue = queue[1:]
-		if p.child < 0 {
-			nf.values[p.at] = t.LeafValue[^p.child]
+	for i := 0; i < len(places); i++ {
+		at := places[i]
+		if at < 0 {
+			nf.nodes[first+i], nf.values[first+i] = kernel.WalkLeaf, t.LeafValue[^at]
 			continue
 		}
-		left := len(nf.nodes)
-		nf.nodes, nf.values = append(nf.nodes, 0, 0), append(nf.values, 0, 0)
-		q := conditions[p.child]
-		nf.nodes[p.at] = uint64(q.bound)<<32 | uint64(left+1-p.at)<<16 | uint64(q.key)
-		queue = append(queue, place{t.LeftChild[p.child], left}, place{t.RightChild[p.child], left + 1})
+		nf.nodes[first+i] = kernel.WalkNode(conditions[at].test(), uint16(len(places)-i))
+		places = append(places, t.LeftChild[at], t.RightChild[at])
 	}
-	return uint32(root)
+	return places
 }
 
 // add adds the leaf values of some groups to sum, tree after tree.
-func (nf *nodeForest) add(k *keys, from, to int, sum float64) float64 {
-	nodes, values := nf.nodes, nf.values
-	for _, g := range nf.roots[from:to] {
-		a, b, c, d, e, f, g, h := uint64(g[0]), uint64(g[1]), uint64(g[2]), uint64(g[3]), uint64(g[4]), uint64(g[5]), uint64(g[6]), uint64(g[7])
-		for {
-			a1, b1, c1, d1 := step(nodes, k, a), step(nodes, k, b), step(nodes, k, c), step(nodes, k, d)
-			e1, f1, g1, h1 := step(nodes, k, e), step(nodes, k, f), step(nodes, k, g), step(nodes, k, h)
-			moved := (a ^ a1) | (b ^ b1) | (c ^ c1) | (d ^ d1) | (e ^ e1) | (f ^ f1) | (g ^ g1) | (h ^ h1)
-			a, b, c, d, e, f, g, h = a1, b1, c1, d1, e1, f1, g1, h1
-			if moved == 0 {
-				break
-			}
-		}
-		sum += values[a]
-		sum += values[b]
-		sum += values[c]
-		sum += values[d]
-		sum += values[e]
-		sum += values[f]
-		sum += values[g]
-		sum += values[h]
-	}
-	return sum
-}
-
-// step goes from a node to its child, and from a leaf to itself.
-func step(nodes []uint64, k *keys, at uint64) uint64 {
-	n := nodes[at]
-	// The difference of two 32-bit numbers is negative in 64 bits if the key is
-	// below the bound.
-	below := (uint64(k[uint16(n)]) - n>>32) >> 63
-	return at + n>>16&0xffff - below
+func (nf *nodeForest) add(k *kernel.Keys, from, to int, sum float64) float64 {
+	return kernel.Walk(nf.nodes, nf.values, nf.roots[from:to], k, sum)
 }

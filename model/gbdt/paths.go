@@ -1,283 +1,227 @@
 package gbdt
 
-import "slices"
+import (
+	"slices"
+
+	"churn/model/gbdt/internal/kernel"
+)
 
 // A pathForest computes exact Shapley values of trees of any shape by
-// integration (quadrature TreeSHAP; the integral is Owen's multilinear
-// extension, "Multilinear extensions of games", Management Science 1972).
+// integration, after Owen's multilinear extension ("Multilinear extensions of
+// games", Management Science 1972): if every feature is in the coalition with
+// chance p, independently, the Shapley value of a feature is the integral over
+// p from 0 to 1 of how much more the tree is worth with the feature than
+// without it.
 //
-// For one leaf of value v, let each feature i on its path have z_i, the part of
-// the training rows that its tests let through, and o_i, 1 if they let the row
-// through and else 0. Then the leaf gives feature i
+// At a point p a node is worth
 //
-//	v (o_i - z_i) ∫ Π_{j≠i} F_j(p) dp over 0..1,  F_j(p) = p o_j + (1-p) z_j
+//	G = p' G(child the row goes to) + (1-p') m,  m = Σ share G(child)
 //
-// and with m features on the path the integrand has degree m-1: Gauss-Legendre
-// quadrature with m/2 points is exact. All points are worked on at once, as the
-// lanes of a vector, in two passes over the nodes:
+// as a feature outside the coalition lets a row go both ways in proportion to
+// the training rows. p' is p where a feature is tested for the first time; where
+// it was tested before, p' is the chance that it is in the coalition given that
+// the row got here, by Bayes' rule: p/(p+(1-p)z), if the earlier tests let the
+// part z of the training rows through and the row passed them, else 0. The
+// node's part of the difference is V (G(child the row goes to) - m), where V is
+// the chance to get to the node, through the node's own feature neither in nor
+// out: z/(p+(1-p)z)² of the chance is left if it was tested before.
 //
-//   - Down, a node passes its product P = Π F_j on to its children, each with
-//     the factor of its edge; a leaf multiplies by v.
-//   - Up, a node adds its children's sums S of the leaves' products. An edge
-//     gives its feature S (o-z)/F, which is -S/(1-p) where the row does not pass
-//     and S (1-z) D where it does, with D = 1/(p + (1-p) z) computed once for
-//     all rows.
-//
-// Where a feature is tested again further down, o and z are those of all its
-// tests so far. Such a node takes the factor of the earlier edge out of P (it is
-// 1/D if the row passed it), and takes what that edge gives for the same leaves
-// out again; both are nothing if the row did not pass it: only the product goes
-// on then.
+// So a pass down for the chances and one up for the worths do, without a
+// division where no feature is tested twice. If a path has m features the
+// integrand has degree m-1, and Gauss-Legendre quadrature with m/2 points is
+// exact: the points are the lanes of vectors.
 type pathForest struct {
-	trees []pathTree
-	rules []rule
-	nodes []pathNode // those of a tree in preorder
-	// values of a tree's nodes in preorder, leaves included: that of a leaf,
-	// or 1.
-	values []float64
-	// densities are the D of each edge of a tree, for each lane of each rule it
-	// needs. Edge 0 of a tree is none at all, with z = 1; those of node i are
-	// 2i+1 to the left and 2i+2 to the right.
-	densities [][lanes]float64
-	places    int // that a tree has at most
+	trees    []pathTree
+	points   []kernel.Points
+	features []int // of the totals
+	slots    int   // that a tree has at most
 }
-
-// lanes is the number of points of quadrature worked on at once.
-const lanes = 8
-
-// A rule is eight points of a quadrature: p, q = 1-p, 1/q and the weight.
-type rule struct{ p, q, inverse, weight [lanes]float64 }
 
 type pathTree struct {
-	first, n   int // nodes
-	values     int
-	densities  int
-	rules, end int // the rules it needs
+	kernel.PathTree
+	from, to int  // its points
+	all      bool // or only half of the first
 }
 
-// pathNode is an inner node, 64 bytes.
-type pathNode struct {
-	bound   uint32
-	key     uint32
-	feature uint32
-	place   uint32     // among all nodes of the tree, leaves included, in preorder
-	right   uint32     // place of the right child; the left child is the next
-	earlier uint32     // edge above that tests the same feature, or 0
-	blocked float64    // 1 - z of the earlier edge
-	z       [2]float64 // of the edges to the left and right, all tests of the feature included
-	share   [2]float64 // of the node's training rows that go left and right
-}
-
-// pathScratch is the memory for one row.
-type pathScratch struct {
-	sums   [][lanes]float64 // P, then S, by place
-	totals [][lanes]float64 // by feature
-	passed []bool           // by edge
-}
-
-func (pf *pathForest) scratch(features int) *pathScratch {
-	s := &pathScratch{sums: make([][lanes]float64, pf.places), totals: make([][lanes]float64, features),
-		passed: make([]bool, 2*pf.places+2)}
-	s.passed[0] = true
-	return s
-}
+// pathLongest is how many features on a path half of one set of points is
+// enough for.
+const pathLongest = kernel.PathLanes
 
 func newPathForest(f *Forest, conditions [][]condition) *pathForest {
-	pf := &pathForest{}
-	rules := map[int][2]int{} // by number of lanes
+	pf := &pathForest{trees: make([]pathTree, len(f.Trees))}
+	used := newUsed(f)
+	pf.features = used.features
+	// All trees lie one behind the other, as they are read.
+	first := make([]struct{ fork, pair, leaf int }, len(f.Trees)+1)
 	for i := range f.Trees {
-		t := &f.Trees[i]
-		b := pathBuilder{pf: pf, tree: t, conditions: conditions[i], edges: []float64{1}}
-		pt := pathTree{first: len(pf.nodes), values: len(pf.values), densities: len(pf.densities)}
-		root := 0
-		if len(t.LeftChild) == 0 {
-			root = ^0
+		forks, pairs, leaves := f.Trees[i].pathNodes()
+		at := first[i]
+		at.fork, at.pair, at.leaf = at.fork+forks, at.pair+pairs, at.leaf+leaves
+		first[i+1] = at
+	}
+	all := first[len(f.Trees)]
+	nodes := kernel.PathTree{Forks: make([]kernel.PathFork, all.fork), Pairs: make([]kernel.PathPair, all.pair), Leaves: make([]float64, all.leaf)}
+	longest := make([]int, len(f.Trees))
+	eachTree(len(f.Trees), func() func(int) {
+		b := pathBuilder{used: used, on: make([]pathEdge, len(used.features))}
+		return func(i int) {
+			from, to, out := first[i], first[i+1], &pf.trees[i].PathTree
+			out.Forks, out.Pairs, out.Leaves = nodes.Forks[from.fork:to.fork], nodes.Pairs[from.pair:to.pair], nodes.Leaves[from.leaf:to.leaf]
+			longest[i] = b.build(out, &f.Trees[i], conditions[i])
 		}
-		b.add(root, 0)
-		pt.n = len(pf.nodes) - pt.first
-		pf.places = max(pf.places, len(pf.values)-pt.values)
-		// 2N points are exact for paths of 4N features; always whole vectors.
-		points := lanes * max(1, (b.longest+2*lanes-1)/(2*lanes))
-		r, ok := rules[points]
+	})
+	sets := map[int][2]int{} // by number of points
+	for i := range pf.trees {
+		t := &pf.trees[i]
+		pf.slots = max(pf.slots, t.Slots())
+		points := kernel.PathLanes / 2
+		if t.all = longest[i] > pathLongest; t.all {
+			points = kernel.PathLanes * ((longest[i] + 2*kernel.PathLanes - 1) / (2 * kernel.PathLanes))
+		}
+		s, ok := sets[points]
 		if !ok {
-			r[0] = len(pf.rules)
-			pf.rules = append(pf.rules, quadrature(points)...)
-			r[1] = len(pf.rules)
-			rules[points] = r
+			s[0] = len(pf.points)
+			pf.points = append(pf.points, quadrature(points)...)
+			s[1] = len(pf.points)
+			sets[points] = s
 		}
-		pt.rules, pt.end = r[0], r[1]
-		for k := range pf.rules[r[0]:r[1]] {
-			rule := &pf.rules[r[0]+k]
-			for e, z := range b.edges {
-				d := [lanes]float64{}
-				for l := range d {
-					if d[l] = 1; e > 0 {
-						d[l] = 1 / (rule.p[l] + float64(rule.q[l]*z))
-					}
-				}
-				pf.densities = append(pf.densities, d)
-			}
-		}
-		pf.trees = append(pf.trees, pt)
+		t.from, t.to = s[0], s[1]
 	}
 	return pf
 }
 
-// pathBuilder lays out one tree.
+func (pf *pathForest) scratch() *kernel.PathScratch {
+	return kernel.NewPathScratch(pf.slots, len(pf.features))
+}
+
+// pathNodes counts the nodes with a child that is none, those with two leaves,
+// and the leaves of the former.
+func (t *Tree) pathNodes() (forks, pairs, leaves int) {
+	for node, left := range t.LeftChild {
+		switch right := t.RightChild[node]; {
+		case left < 0 && right < 0:
+			pairs++
+		case left < 0 || right < 0:
+			leaves++
+		}
+	}
+	return len(t.LeftChild) - pairs, pairs, leaves
+}
+
+// pathBuilder lays out trees, one after the other.
 type pathBuilder struct {
-	pf         *pathForest
+	used       *used
+	out        *kernel.PathTree
 	tree       *Tree
 	conditions []condition
-	path       []pathEdge // the last edge of each feature on the way
-	edges      []float64  // z of every edge
-	longest    int        // path, in features
+	order      []int      // the nodes by level
+	slots      []uint16   // by node
+	leaves     []uint16   // by leaf
+	on         []pathEdge // by number of the feature: the last edge on the way that tests it
+	length     int        // of the way, in features
+	longest    int
 }
 
+// pathEdge is a test on the way; it is none if the slot is 0, the root's.
 type pathEdge struct {
-	feature int
-	edge    uint32
-	z       float64
+	fork, slot uint16
+	z          float64
 }
 
-// add lays out the tree below node or ^leaf at and returns its place.
-func (b *pathBuilder) add(at int, place uint32) (next uint32) {
-	pf, t := b.pf, b.tree
-	if at < 0 {
-		pf.values = append(pf.values, t.LeafValue[^at])
-		b.longest = max(b.longest, len(b.path))
-		return place + 1
+// build lays out a tree and returns how many features its longest path has.
+func (b *pathBuilder) build(out *kernel.PathTree, t *Tree, conditions []condition) int {
+	b.out, b.tree, b.conditions, b.longest = out, t, conditions, 0
+	b.place()
+	if len(t.LeftChild) > 0 {
+		b.add(0)
 	}
-	pf.values = append(pf.values, 1)
-	feature := t.SplitFeature[at]
-	c := b.conditions[at]
-	index := len(pf.nodes)
-	n := pathNode{bound: c.bound, key: uint32(c.key), feature: uint32(feature), place: place}
-	before := slices.IndexFunc(b.path, func(e pathEdge) bool { return e.feature == feature })
-	z, old := 1.0, pathEdge{}
-	if before >= 0 {
-		old = b.path[before]
-		n.earlier, n.blocked, z = old.edge, 1-old.z, old.z
+	return b.longest
+}
+
+// place gives the slots, level by level, so that neighbours do not wait for each
+// other's results.
+func (b *pathBuilder) place() {
+	t := b.tree
+	b.slots = slices.Grow(b.slots[:0], len(t.LeftChild))[:len(t.LeftChild)]
+	b.leaves = slices.Grow(b.leaves[:0], len(t.LeafValue))[:len(t.LeafValue)]
+	b.order = b.order[:0]
+	if len(t.LeftChild) > 0 {
+		b.order = append(b.order, 0)
 	}
-	edge := uint32(len(b.edges))
-	for side, child := range [2]int{t.LeftChild[at], t.RightChild[at]} {
-		n.share[side] = t.share(at, child)
-		n.z[side] = float64(z * n.share[side])
-		b.edges = append(b.edges, n.z[side])
-	}
-	pf.nodes = append(pf.nodes, n)
-	next = place + 1
-	for side, child := range [2]int{t.LeftChild[at], t.RightChild[at]} {
-		e := pathEdge{feature, edge + uint32(side), n.z[side]}
-		if before >= 0 {
-			b.path[before] = e
-		} else {
-			b.path = append(b.path, e)
+	fork, pair := 0, len(b.out.Forks)
+	leaf := pair + len(b.out.Pairs)
+	for i := 0; i < len(b.order); i++ {
+		node := b.order[i]
+		children := [2]int{t.LeftChild[node], t.RightChild[node]}
+		if children[0] < 0 && children[1] < 0 {
+			b.slots[node] = uint16(pair)
+			pair++
+			continue
 		}
-		if side == 1 {
-			pf.nodes[index].right = next
-		}
-		next = b.add(child, next)
-		if before < 0 {
-			b.path = b.path[:len(b.path)-1]
+		b.slots[node] = uint16(fork)
+		fork++
+		for _, c := range children {
+			if c >= 0 {
+				b.order = append(b.order, c)
+			} else {
+				b.leaves[^c] = uint16(leaf)
+				b.out.Leaves[leaf-len(b.out.Forks)-len(b.out.Pairs)] = t.LeafValue[^c]
+				leaf++
+			}
 		}
 	}
-	if before >= 0 {
-		b.path[before] = old
+}
+
+// add lays out the tree below a node.
+func (b *pathBuilder) add(node int) {
+	t, out := b.tree, b.out
+	number := b.used.number[t.SplitFeature[node]]
+	test := kernel.PathTest(b.conditions[node].test(), number)
+	before, z, repeat := b.on[number], 1.0, uint16(0)
+	if before.slot != 0 {
+		out.Repeats = append(out.Repeats, kernel.PathRepeat{Z: before.z, Fork: before.fork, Slot: before.slot})
+		repeat, z = uint16(len(out.Repeats)), before.z
+	} else {
+		b.length++
+		b.longest = max(b.longest, b.length)
 	}
-	return next
+	left, right := t.LeftChild[node], t.RightChild[node]
+	share := [2]float64{t.share(node, left), t.share(node, right)}
+	if slot := b.slots[node]; left < 0 && right < 0 {
+		l, r := t.LeafValue[^left], t.LeafValue[^right]
+		mean := float64(l*share[0]) + float64(r*share[1])
+		out.Pairs[int(slot)-len(out.Forks)] = kernel.PathPair{Test: test, Mean: mean, Gain: [2]float64{l - mean, r - mean}, Repeat: repeat}
+	} else {
+		fork := &out.Forks[slot]
+		*fork = kernel.PathFork{Test: test, Share: share, Repeat: repeat}
+		for side, child := range [2]int{left, right} {
+			if child < 0 {
+				fork.Child[side] = b.leaves[^child]
+				continue
+			}
+			fork.Child[side] = b.slots[child]
+			b.on[number] = pathEdge{slot, b.slots[child], float64(z * share[side])}
+			b.add(child)
+		}
+		b.on[number] = before
+	}
+	if before.slot == 0 {
+		b.length--
+	}
 }
 
 // contributions adds those of trees from to to, times scale, to phi.
-func (pf *pathForest) contributions(k *keys, s *pathScratch, from, to int, phi []float64, scale float64) {
-	done := -1 // the rule whose points the totals are of
-	for i := range pf.trees[from:to] {
-		t := &pf.trees[from+i]
-		for r := t.rules; r < t.end; r++ {
-			if r != done {
-				s.finish(pf, done, phi, scale)
-				done = r
-			}
-			edges := 2*t.n + 1
-			at := t.densities + (r-t.rules)*edges
-			pathPass(pf.nodes[t.first:t.first+t.n], pf.values[t.values:], pf.densities[at:at+edges], &pf.rules[r], k, s)
+func (pf *pathForest) contributions(k *kernel.Keys, s *kernel.PathScratch, from, to int, phi []float64, scale float64) {
+	for i := from; i < to; i++ {
+		t := &pf.trees[i]
+		for p := t.from; p < t.to; p++ {
+			kernel.Path(&t.PathTree, &pf.points[p], t.all, k, s)
 		}
 	}
-	s.finish(pf, done, phi, scale)
-}
-
-// finish integrates the totals of a rule and clears them.
-func (s *pathScratch) finish(pf *pathForest, r int, phi []float64, scale float64) {
-	if r < 0 {
-		return
+	for j := range s.Totals {
+		t := &s.Totals[j]
+		sum := ((t[0] + t[1]) + (t[2] + t[3])) + ((t[4] + t[5]) + (t[6] + t[7]))
+		phi[pf.features[j]] += float64(sum * scale)
 	}
-	w := &pf.rules[r].weight
-	for j := range s.totals {
-		t := &s.totals[j]
-		sum := 0.0
-		for l := range t {
-			sum += float64(t[l] * w[l])
-		}
-		phi[j] += float64(sum * scale)
-	}
-	clear(s.totals)
-}
-
-// pathPass adds one tree's part to the totals, for eight points.
-func pathPass(nodes []pathNode, values []float64, densities [][lanes]float64, r *rule, k *keys, s *pathScratch) {
-	sums := s.sums
-	for l := range lanes {
-		sums[0][l] = 1
-	}
-	for i := range nodes {
-		n := &nodes[i]
-		left := k[uint16(n.key)] < n.bound
-		product := &sums[n.place]
-		l, rt := &sums[n.place+1], &sums[n.right]
-		vl, vr := values[n.place+1], values[n.right]
-		if !s.passed[n.earlier] {
-			s.passed[2*i+1], s.passed[2*i+2] = false, false
-			for j := range lanes {
-				p := product[j]
-				l[j] = float64(float64(p*n.share[0]) * vl)
-				rt[j] = float64(float64(p*n.share[1]) * vr)
-			}
-			continue
-		}
-		s.passed[2*i+1], s.passed[2*i+2] = left, !left
-		d := &densities[n.earlier]
-		hot, cold := l, rt
-		zh, zc, vh, vc := n.z[0], n.z[1], vl, vr
-		if !left {
-			hot, cold, zh, zc, vh, vc = rt, l, zc, zh, vr, vl
-		}
-		for j := range lanes {
-			p := float64(product[j] * d[j])
-			hot[j] = float64(float64(p*(r.p[j]+float64(r.q[j]*zh))) * vh)
-			cold[j] = float64(float64(p*float64(r.q[j]*zc)) * vc)
-		}
-	}
-	for i := len(nodes) - 1; i >= 0; i-- {
-		n := &nodes[i]
-		sum := &sums[n.place]
-		l, rt := &sums[n.place+1], &sums[n.right]
-		if !s.passed[n.earlier] {
-			for j := range lanes {
-				sum[j] = l[j] + rt[j]
-			}
-			continue
-		}
-		total := &s.totals[n.feature]
-		hot, cold, edge := l, rt, 2*i+1
-		if !s.passed[edge] {
-			hot, cold, edge = rt, l, edge+1
-		}
-		open := 1 - n.z[edge-2*i-1]
-		d, old := &densities[edge], &densities[n.earlier]
-		for j := range lanes {
-			both := hot[j] + cold[j]
-			sum[j] = both
-			gain := float64(hot[j]*float64(open*d[j])) - float64(cold[j]*r.inverse[j])
-			total[j] += gain - float64(both*float64(n.blocked*old[j]))
-		}
-	}
+	clear(s.Totals)
 }

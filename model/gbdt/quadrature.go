@@ -1,17 +1,22 @@
 package gbdt
 
-import "math"
+import (
+	"math"
+
+	"churn/model/gbdt/internal/kernel"
+)
 
 // quadrature returns the points of Gauss-Legendre quadrature over 0..1, exact
-// for polynomials of degree 2n-1, as rules of eight. n is a multiple of eight.
+// for polynomials of degree 2n-1, by eights. n is even.
 // The roots of the Legendre polynomial are found by Newton's method (Abramowitz
 // and Stegun, Handbook of Mathematical Functions, 25.4.30), in arithmetic that
 // is the same on every machine.
-func quadrature(n int) []rule {
-	rules := make([]rule, n/lanes)
+func quadrature(n int) []kernel.Points {
+	const lanes = kernel.PathLanes
+	points := make([]kernel.Points, (n+lanes-1)/lanes)
 	set := func(i int, p, weight float64) {
-		r, l := &rules[i/lanes], i%lanes
-		r.p[l], r.q[l], r.inverse[l], r.weight[l] = p, 1-p, 1/(1-p), weight
+		r, l := &points[i/lanes], i%lanes
+		r.P[l], r.Q[l], r.Weight[l] = p, 1-p, weight
 	}
 	for i := range n / 2 {
 		// The root is near cos(π(i+3/4)/(n+1/2)).
@@ -30,7 +35,7 @@ func quadrature(n int) []rule {
 		set(i, float64(0.5*(1-x)), weight)
 		set(n-1-i, float64(0.5*(1+x)), weight)
 	}
-	return rules
+	return points
 }
 
 // legendre returns the Legendre polynomial of degree n and its derivative.

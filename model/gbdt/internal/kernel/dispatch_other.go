@@ -37,3 +37,22 @@ func bins(out []uint8, x []float32, bounds *Bounds, missing uint8) {
 func partition(rows, right []int32, column []uint8, left *[256]uint8) int {
 	return partitionGo(rows, right, column, left)
 }
+
+func walk(nodes []uint64, values []float64, roots [][Width]uint32, keys *Keys, sum float64) float64 {
+	return walkGo(nodes, values, roots, keys, sum)
+}
+
+func cellsOf(cells [][Width]uint32, groups []CellGroup, scores []float64, keys *Keys, sum float64) float64 {
+	return cellsGo(cells, groups, scores, keys, sum)
+}
+
+func path(t *PathTree, points *Points, all bool, keys *Keys, s *PathScratch) {
+	pathGo(t, points, 0, keys, s)
+	if all {
+		pathGo(t, points, PathLanes/2, keys, s)
+	}
+}
+
+func spread(totals *[1 << 16]float64, cells [][Width]uint32, rows [][8]float64, owners [][Width][8]uint16) {
+	spreadGo(totals, cells, rows, owners)
+}
