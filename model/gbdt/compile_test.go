@@ -73,6 +73,24 @@ func TestCompiledAgainstTextbook(t *testing.T) {
 	}
 }
 
+// sameCompiled holds a forest of foreign bytes to its compiled twin, unless it
+// asks too much to be compiled.
+func sameCompiled(t *testing.T, f *Forest, row []float32) {
+	phi := make([]float64, len(row))
+	want := f.Predict(row)
+	f.Contributions(row, phi)
+	c, err := f.Compile()
+	if err != nil {
+		return
+	}
+	w := c.NewWorkspace()
+	w.Load(row)
+	w.Contributions(phi)
+	if got := w.Margin(); math.Float64bits(got) != math.Float64bits(want) {
+		t.Fatalf("margin %v, compiled %v", want, got)
+	}
+}
+
 // TestContributionsAgainstDefinitionCompiled goes through all coalitions, for
 // tables and for paths.
 func TestContributionsAgainstDefinitionCompiled(t *testing.T) {

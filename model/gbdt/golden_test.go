@@ -33,11 +33,22 @@ func readGolden(t *testing.T, name string) (text []byte, f *Forest) {
 	return text, f
 }
 
+// workspace compiles a forest.
+func workspace(t testing.TB, f *Forest) *Workspace {
+	t.Helper()
+	c, err := f.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.NewWorkspace()
+}
+
 // TestGoldenPredict: scores equal LightGBM's to the last bit.
 func TestGoldenPredict(t *testing.T) {
 	for _, name := range goldenModels {
 		t.Run(name, func(t *testing.T) {
 			_, f := readGolden(t, name)
+			w := workspace(t, f)
 			for i, r := range readRows(t, name, len(f.FeatureNames)) {
 				want := r.score
 				if f.AverageOutput {
@@ -45,6 +56,10 @@ func TestGoldenPredict(t *testing.T) {
 				}
 				if got := f.Predict(r.row); got != want {
 					t.Errorf("row %d %v: raw score %v, LightGBM has %v", i, r.row, got, want)
+				}
+				w.Load(r.row)
+				if got := w.Margin(); got != want {
+					t.Errorf("row %d %v: compiled score %v, LightGBM has %v", i, r.row, got, want)
 				}
 			}
 		})
@@ -59,16 +74,27 @@ func TestGoldenContributions(t *testing.T) {
 			if f.AverageOutput {
 				trees = float64(len(f.Trees))
 			}
-			phi := make([]float64, len(f.FeatureNames))
+			w := workspace(t, f)
+			phi, compiled := make([]float64, len(f.FeatureNames)), make([]float64, len(f.FeatureNames))
 			for i, r := range readRows(t, name, len(f.FeatureNames)) {
 				base := f.Contributions(r.row, phi)
+				w.Load(r.row)
+				w.Contributions(compiled)
+				sum := w.c.Base()
 				for j, want := range r.contributions {
 					if math.Abs(phi[j]-want/trees) > 1e-12 {
 						t.Errorf("row %d: contribution of %s is %v, LightGBM has %v", i, f.FeatureNames[j], phi[j], want/trees)
 					}
+					if math.Abs(compiled[j]-want/trees) > 1e-12 {
+						t.Errorf("row %d: compiled contribution of %s is %v, LightGBM has %v", i, f.FeatureNames[j], compiled[j], want/trees)
+					}
+					sum += compiled[j]
 				}
 				if math.Abs(base-r.base/trees) > 1e-12 {
 					t.Errorf("row %d: base %v, LightGBM has %v", i, base, r.base/trees)
+				}
+				if score := w.Margin(); math.Abs(sum-score) > 1e-9*max(1, math.Abs(score)) {
+					t.Errorf("row %d: base and contributions are %v, the score %v", i, sum, score)
 				}
 			}
 		})

@@ -238,8 +238,7 @@ func FuzzReadText(f *testing.F) {
 			return
 		}
 		row := make([]float32, len(forest.FeatureNames))
-		forest.Predict(row)
-		forest.Contributions(row, make([]float64, len(row)))
+		sameCompiled(t, forest, row)
 		first := text(t, forest)
 		again, err := ReadText(strings.NewReader(first), Limits{})
 		if err != nil {

@@ -321,8 +321,7 @@ func FuzzReadXGBoost(f *testing.F) {
 			return
 		}
 		row := make([]float32, len(forest.FeatureNames))
-		forest.Predict(row)
-		forest.Contributions(row, make([]float64, len(row)))
+		sameCompiled(t, forest, row)
 		first := text(t, forest)
 		if _, err := ReadText(strings.NewReader(first), Limits{}); err != nil {
 			t.Fatalf("reading what was written: %v\n%s", err, first)

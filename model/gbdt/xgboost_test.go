@@ -107,13 +107,19 @@ func TestXGBoostContributions(t *testing.T) {
 	for _, name := range xgboostModels {
 		f := readXGBoostFile(t, name+".json")
 		tolerance := 1e-6 * absolute(f)
-		phi := make([]float64, len(f.FeatureNames))
+		w := workspace(t, f)
+		phi, compiled := make([]float64, len(f.FeatureNames)), make([]float64, len(f.FeatureNames))
 		for i, r := range readXGBoostRows(t, name, len(f.FeatureNames)) {
 			base := f.Contributions(r.row, phi)
+			w.Load(r.row)
+			w.Contributions(compiled)
 			if !(math.Abs(base-float64(r.base)) <= tolerance) {
 				t.Errorf("%s: row %d: base %v, XGBoost has %v", name, i, base, r.base)
 			}
 			for j, want := range r.contributions {
+				if !(math.Abs(compiled[j]-float64(want)) <= tolerance) {
+					t.Errorf("%s: row %d %v: compiled contribution of %s is %v, XGBoost has %v", name, i, r.row, f.FeatureNames[j], compiled[j], want)
+				}
 				if !(math.Abs(phi[j]-float64(want)) <= tolerance) {
 					t.Errorf("%s: row %d %v: contribution of %s is %v, XGBoost has %v", name, i, r.row, f.FeatureNames[j], phi[j], want)
 				}
