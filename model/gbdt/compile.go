@@ -23,16 +23,23 @@ import (
 type Compiled struct {
 	features int
 	trees    int
+	members  int
 	average  bool
 	base     float64
-	inputs   *inputs
-	members  []member // of the members of a bag, or one
-	cells    *cellForest
-	nodes    *nodeForest
-	paths    *pathForest // nil if cells explains
+	blocks   []block
 }
 
-// member is the part of a forest that is one member of a bag.
+// A block is a run of trees that share keys: all trees, unless they ask more
+// different things of a row than a node has bits to tell apart.
+type block struct {
+	inputs  *inputs
+	members []member    // what of each member of the bag is in the block
+	cells   *cellForest // either this
+	nodes   *nodeForest // or these two
+	paths   *pathForest
+}
+
+// member is the part of a block that belongs to one member of a bag.
 type member struct {
 	trees  [2]int // from, to
 	groups [2]int // of eight trees
@@ -43,8 +50,8 @@ const width = kernel.Width
 
 // Compile makes the forest ready for scoring. A bag says how many trees each of
 // its members has, in order; without members there is one. An error says that
-// the forest is invalid, asks too many different things of a row, or that the
-// members do not add up.
+// the forest is invalid, that a tree is too large, or that the members do not
+// add up.
 func (f *Forest) Compile(bag ...int) (*Compiled, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
@@ -53,51 +60,72 @@ func (f *Forest) Compile(bag ...int) (*Compiled, error) {
 	if len(bag) == 0 {
 		bag = []int{len(f.Trees)}
 	}
+	c.members = len(bag)
 	if f.AverageOutput && len(bag) > 1 {
 		return nil, errors.New("a forest that averages has no members")
 	}
-	at, groups := 0, 0
+	total := 0
 	for _, n := range bag {
-		if n < 0 || n > len(f.Trees)-at {
+		if n < 0 || n > len(f.Trees)-total {
 			return nil, fmt.Errorf("members of %v trees in a forest of %d", bag, len(f.Trees))
 		}
-		g := (n + width - 1) / width
-		c.members = append(c.members, member{[2]int{at, at + n}, [2]int{groups, groups + g}})
-		at, groups = at+n, groups+g
+		total += n
 	}
-	if at != len(f.Trees) {
+	if total != len(f.Trees) {
 		return nil, fmt.Errorf("members of %v trees in a forest of %d", bag, len(f.Trees))
 	}
-	b := newInputsBuilder(c.features)
-	tests := make([][]test, len(f.Trees))
 	for i := range f.Trees {
-		t := &f.Trees[i]
-		if t.NumLeaves() > maxCompiledLeaves {
-			return nil, fmt.Errorf("tree %d has %d leaves; at most %d", i, t.NumLeaves(), maxCompiledLeaves)
+		if n := f.Trees[i].NumLeaves(); n > maxCompiledLeaves {
+			return nil, fmt.Errorf("tree %d has %d leaves; at most %d", i, n, maxCompiledLeaves)
 		}
-		tests[i] = make([]test, len(t.LeftChild))
-		for node := range tests[i] {
-			tests[i][node] = b.test(t, node)
-		}
-		c.base += t.expected()
+		c.base += f.Trees[i].expected()
 	}
 	c.base = c.scale(c.base)
-	var err error
-	if c.inputs, err = b.build(); err != nil {
-		return nil, err
-	}
-	conditions := make([][]condition, len(f.Trees))
-	for i := range f.Trees {
-		conditions[i] = make([]condition, len(tests[i]))
-		for node, t := range tests[i] {
-			conditions[i][node] = condition{c.inputs.key(t), t.bound}
+	for from := 0; from < len(f.Trees); {
+		b := newInputsBuilder(c.features)
+		var tests [][]test
+		to := from
+		for ; to < len(f.Trees) && (to == from || b.room(&f.Trees[to])); to++ {
+			tests = append(tests, b.tests(&f.Trees[to]))
 		}
-	}
-	if c.cells = newCellForest(f, conditions, c.members, c.scale(1)); c.cells == nil {
-		c.nodes = newNodeForest(f, conditions, c.members)
-		c.paths = newPathForest(f, conditions)
+		part, err := f.compile(from, to, bag, b, tests, c.scale(1))
+		if err != nil {
+			return nil, err
+		}
+		c.blocks = append(c.blocks, part)
+		from = to
 	}
 	return c, nil
+}
+
+// compile makes a block of the trees from to to, of which b has noted the tests.
+func (f *Forest) compile(from, to int, bag []int, b *inputsBuilder, tests [][]test, scale float64) (block, error) {
+	var out block
+	var err error
+	if out.inputs, err = b.build(); err != nil {
+		return out, err
+	}
+	at, groups := 0, 0 // in the bag, and in the block
+	for _, n := range bag {
+		first := min(max(at, from), to) - from
+		last := min(max(at+n, from), to) - from
+		g := (last - first + width - 1) / width
+		out.members = append(out.members, member{[2]int{first, last}, [2]int{groups, groups + g}})
+		at, groups = at+n, groups+g
+	}
+	conditions := make([][]condition, len(tests))
+	for i := range tests {
+		conditions[i] = make([]condition, len(tests[i]))
+		for node, t := range tests[i] {
+			conditions[i][node] = condition{out.inputs.key(t), t.bound}
+		}
+	}
+	trees := &Forest{FeatureNames: f.FeatureNames, Trees: f.Trees[from:to]}
+	if out.cells = newCellForest(trees, conditions, out.members, scale); out.cells == nil {
+		out.nodes = newNodeForest(trees, conditions, out.members)
+		out.paths = newPathForest(trees, conditions)
+	}
+	return out, nil
 }
 
 // used numbers the features that trees ask about.
@@ -145,24 +173,33 @@ func eachTree(n int, start func() func(i int)) {
 func (c *Compiled) Base() float64 { return c.base }
 
 // Members is the number of members of the bag, 1 without one.
-func (c *Compiled) Members() int { return len(c.members) }
+func (c *Compiled) Members() int { return c.members }
 
 // Workspace scores rows one after the other with memory of its own, so that no
 // row allocates. It is for one goroutine at a time.
 type Workspace struct {
-	c     *Compiled
+	c      *Compiled
+	blocks []workBlock
+}
+
+// workBlock is the memory for the trees of one block.
+type workBlock struct {
+	*block
 	keys  kernel.Keys
-	paths *kernel.PathScratch
-	cells *cellScratch
+	cells *cellScratch        // either this
+	paths *kernel.PathScratch // or this
 }
 
 // NewWorkspace returns a workspace without a row.
 func (c *Compiled) NewWorkspace() *Workspace {
-	w := &Workspace{c: c}
-	if c.cells != nil {
-		w.cells = c.cells.scratch(len(c.members))
-	} else {
-		w.paths = c.paths.scratch()
+	w := &Workspace{c: c, blocks: make([]workBlock, len(c.blocks))}
+	for i := range w.blocks {
+		b := &w.blocks[i]
+		if b.block = &c.blocks[i]; b.block.cells != nil {
+			b.cells = b.block.cells.scratch(c.members)
+		} else {
+			b.paths = b.block.paths.scratch()
+		}
 	}
 	return w
 }
@@ -170,9 +207,13 @@ func (c *Compiled) NewWorkspace() *Workspace {
 // Load takes a row, which it does not keep: one value per feature, NaN where it
 // is missing. It panics if row is shorter.
 func (w *Workspace) Load(row []float32) {
-	w.c.inputs.load(&w.keys, row[:w.c.features])
-	if w.cells != nil {
-		clear(w.cells.known)
+	row = row[:w.c.features]
+	for i := range w.blocks {
+		b := &w.blocks[i]
+		b.inputs.load(&b.keys, row)
+		if b.cells != nil {
+			clear(b.cells.known)
+		}
 	}
 }
 
@@ -197,12 +238,19 @@ func (w *Workspace) Margins(totals []float64) {
 
 // add adds the trees of member k to sum, in their order.
 func (w *Workspace) add(k int, sum float64) float64 {
-	g := w.c.members[k].groups
-	if w.cells != nil {
-		w.cells.known[k] = true
-		return w.c.cells.add(w.cells, &w.keys, g[0], g[1], sum)
+	for i := range w.blocks {
+		sum = w.blocks[i].add(k, sum)
 	}
-	return w.c.nodes.add(&w.keys, g[0], g[1], sum)
+	return sum
+}
+
+func (b *workBlock) add(k int, sum float64) float64 {
+	g := b.members[k].groups
+	if b.cells != nil {
+		b.cells.known[k] = true
+		return b.block.cells.add(b.cells, &b.keys, g[0], g[1], sum)
+	}
+	return b.nodes.add(&b.keys, g[0], g[1], sum)
 }
 
 // scale turns a sum over trees into a score.
@@ -227,12 +275,16 @@ func (w *Workspace) Contributions(phi []float64) {
 // AddContributions adds to phi what member k of the bag contributes.
 func (w *Workspace) AddContributions(k int, phi []float64) {
 	phi = phi[:w.c.features]
-	if m := w.c.members[k]; w.cells == nil {
-		w.c.paths.contributions(&w.keys, w.paths, m.trees[0], m.trees[1], phi, w.c.scale(1))
-	} else {
-		if !w.cells.known[k] {
-			w.add(k, 0)
+	for i := range w.blocks {
+		b := &w.blocks[i]
+		m := b.members[k]
+		if b.cells == nil {
+			b.block.paths.contributions(&b.keys, b.paths, m.trees[0], m.trees[1], phi, w.c.scale(1))
+			continue
 		}
-		w.c.cells.contributions(w.cells, m.groups[0], m.groups[1], phi)
+		if !b.cells.known[k] {
+			b.add(k, 0)
+		}
+		b.block.cells.contributions(b.cells, m.groups[0], m.groups[1], phi)
 	}
 }

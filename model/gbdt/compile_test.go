@@ -38,10 +38,12 @@ func TestCompiledAgainstTextbook(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.cells != nil {
-			cells++
-		} else if len(c.paths.points) > 1 || c.paths.points != nil && c.paths.trees[0].all {
-			long++
+		for _, b := range c.blocks {
+			if b.cells != nil {
+				cells++
+			} else if len(b.paths.points) > 1 || b.paths.trees[0].all {
+				long++
+			}
 		}
 		w := c.NewWorkspace()
 		n := len(f.FeatureNames)
@@ -256,6 +258,54 @@ func TestCompiledBag(t *testing.T) {
 	}
 }
 
+// TestCompiledInBlocks: trees that ask more than the keys of one block hold go
+// to several, and nobody can tell.
+func TestCompiledInBlocks(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	f := forestOf(6)
+	for i := range maxKeys + 20_000 {
+		tree := stump(Categorical, 0, uint32(i)+1)
+		tree.SplitFeature[0] = i % 5
+		tree.LeafValue = []float64{r.NormFloat64(), r.NormFloat64()}
+		f.Trees = append(f.Trees, tree)
+		if i%1000 == 0 { // and some that are no tables
+			f.Trees = append(f.Trees, randomTree(r, 6, 40))
+		}
+	}
+	n := len(f.Trees)
+	bag := []int{100, n - 200, 0, 100}
+	c, err := f.Compile(bag...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.blocks) < 2 {
+		t.Fatalf("%d blocks", len(c.blocks))
+	}
+	w := c.NewWorkspace()
+	totals, phi, want := make([]float64, len(bag)), make([]float64, 6), make([]float64, 6)
+	for range 10 {
+		row := randomRow(r, 6)
+		w.Load(row)
+		w.Margins(totals)
+		at := 0
+		for k, trees := range bag {
+			at += trees
+			part := *f
+			part.Trees = f.Trees[:at]
+			if want := part.Predict(row); math.Float64bits(totals[k]) != math.Float64bits(want) {
+				t.Fatalf("total after member %d is %v, want %v", k, totals[k], want)
+			}
+		}
+		w.Contributions(phi)
+		f.Contributions(row, want)
+		for j := range phi {
+			if math.Abs(phi[j]-want[j]) > 1e-9*(1+math.Abs(want[j])) {
+				t.Fatalf("contribution %d is %v, want %v", j, phi[j], want[j])
+			}
+		}
+	}
+}
+
 // TestCompileRefuses names what cannot be compiled.
 func TestCompileRefuses(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
@@ -266,10 +316,19 @@ func TestCompileRefuses(t *testing.T) {
 	broken := *f
 	broken.Trees = append([]Tree{}, f.Trees...)
 	broken.Trees[1].LeafValue = nil
-	sets := forestOf(1, Tree{LeafValue: []float64{0}})
-	sets.Trees = nil
-	for i := range maxKeys + 1 {
-		sets.Trees = append(sets.Trees, stump(Categorical, 0, uint32(i)+1))
+	// One tree, a chain, that asks about more features than there are keys.
+	const n = maxKeys/4 + 1
+	chain := Tree{LeafValue: make([]float64, n+1), LeafWeight: make([]float64, n+1), LeafCount: make([]int, n+1),
+		SplitGain: make([]float64, n), Threshold: make([]float64, n), DecisionType: make([]DecisionType, n),
+		InternalValue: make([]float64, n), InternalWeight: make([]float64, n), InternalCount: make([]int, n)}
+	for i := range n {
+		chain.SplitFeature = append(chain.SplitFeature, i)
+		chain.LeftChild, chain.RightChild = append(chain.LeftChild, ^i), append(chain.RightChild, i+1)
+	}
+	chain.RightChild[n-1] = ^n
+	asks := &Forest{Trees: []Tree{chain}}
+	for i := range n {
+		asks.FeatureNames, asks.FeatureInfos = append(asks.FeatureNames, fmt.Sprint("f", i)), append(asks.FeatureInfos, "none")
 	}
 	words := make([]uint32, maxSetBytes/32+1)
 	words[len(words)-1] = 1
@@ -284,7 +343,7 @@ func TestCompileRefuses(t *testing.T) {
 		{f, []int{5}, "members of [5] trees"},
 		{f, []int{-1, 5}, "members of [-1 5] trees"},
 		{&average, []int{2, 2}, "averages"},
-		{sets, nil, "0 features with their treatment of missing values and 65537 sets"},
+		{asks, nil, "a tree asks too many different things of a row: 16385 features"},
 		{wide, nil, "feature 0: 1 sets of up to"},
 	} {
 		if _, err := tc.f.Compile(tc.bag...); err == nil || !strings.Contains(err.Error(), tc.want) {

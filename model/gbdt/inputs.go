@@ -31,7 +31,7 @@ const (
 	insideBound     = uint32(1) << 24
 )
 
-// maxKeys is how many bytes of keys a forest can ask for, four for a number and
+// maxKeys is how many bytes of keys a block of trees can ask for, four for a number and
 // one for a set; a node has 16 bits for the place of its key.
 const maxKeys = 1 << 16
 
@@ -79,11 +79,27 @@ type inputsBuilder struct {
 	numeric []numericKey
 	number  [][8]int         // by feature and treatment of missing values: number of the numeric key from 1
 	sets    []map[string]int // by feature: numbers of the sets, which are words without zeros at the end
+	count   int              // of sets
 	text    []byte
 }
 
 func newInputsBuilder(features int) *inputsBuilder {
 	return &inputsBuilder{number: make([][8]int, features), sets: make([]map[string]int, features)}
+}
+
+// size is how many bytes the keys take that are noted.
+func (b *inputsBuilder) size() int { return 4*len(b.numeric) + b.count }
+
+// room reports whether the keys of one more tree are sure to fit.
+func (b *inputsBuilder) room(t *Tree) bool { return b.size()+4*len(t.LeftChild) <= maxKeys }
+
+// tests notes what the nodes of a tree ask.
+func (b *inputsBuilder) tests(t *Tree) []test {
+	out := make([]test, len(t.LeftChild))
+	for node := range out {
+		out[node] = b.test(t, node)
+	}
+	return out
 }
 
 // A test is a node's question before keys have their final numbers.
@@ -107,6 +123,7 @@ func (b *inputsBuilder) test(t *Tree, node int) test {
 			}
 			n = len(sets)
 			sets[string(b.text)] = n
+			b.count++
 		}
 		return test{numeric: -1, feature: feature, set: n, bound: insideBound}
 	}
@@ -152,12 +169,9 @@ func setOf(text []byte, t *Tree, k int) []byte {
 // build gives the keys their places and makes the tables of the sets.
 func (b *inputsBuilder) build() (*inputs, error) {
 	in := &inputs{numeric: b.numeric, first: make([]uint16, len(b.sets))}
-	size, sets := 4*len(b.numeric), 0
-	for _, s := range b.sets {
-		sets += len(s)
-	}
-	if size+sets > maxKeys {
-		return nil, fmt.Errorf("the trees ask too many different things of a row: %d features with their treatment of missing values and %d sets of categories, of which four times the former and the latter may be %d together", len(b.numeric), sets, maxKeys)
+	size := 4 * len(b.numeric)
+	if b.size() > maxKeys {
+		return nil, fmt.Errorf("a tree asks too many different things of a row: %d features with their treatment of missing values and %d sets of categories, of which four times the former and the latter may be %d together", len(b.numeric), b.count, maxKeys)
 	}
 	for feature, sets := range b.sets {
 		if len(sets) == 0 {
