@@ -59,6 +59,9 @@ func Adopt(a Adoption, p Plan) (*model.Model, *Report, error) {
 	if c.forest, err = a.Foreign.translate(engine.Features(), codings); err != nil {
 		return nil, nil, err
 	}
+	if _, err := c.forest.Compile(); err != nil {
+		return nil, nil, fmt.Errorf("the model cannot be scored here: %w", err)
+	}
 	data, odd, err := a.Table.Data(engine)
 	if err != nil {
 		return nil, nil, err

@@ -51,9 +51,22 @@ func (c *candidate) margins(m *features.Matrix, workers int) []float64 {
 	if c.linear != nil {
 		columns = columnsOf(c.linear, m)
 	}
+	var forest *gbdt.Compiled
+	if c.forest != nil {
+		var err error
+		if forest, err = c.forest.Compile(); err != nil {
+			// Foreign forests are compiled before anything is done with them, and
+			// our own trainers make none that cannot be.
+			panic("training: " + err.Error())
+		}
+	}
 	out := make([]float64, m.Rows())
-	const chunk = 512
+	const chunk = 4096
 	parallel(workers, (m.Rows()+chunk-1)/chunk, func(k int) {
+		var trees *gbdt.Workspace
+		if forest != nil {
+			trees = forest.NewWorkspace()
+		}
 		for i := k * chunk; i < min((k+1)*chunk, m.Rows()); i++ {
 			row := m.Row(i)
 			if c.linear != nil {
@@ -63,8 +76,9 @@ func (c *candidate) margins(m *features.Matrix, workers int) []float64 {
 				}
 				out[i] += float64(c.weights.Linear * v)
 			}
-			if c.forest != nil {
-				out[i] += float64(c.weights.Forest * c.forest.Predict(row))
+			if trees != nil {
+				trees.Load(row)
+				out[i] += float64(c.weights.Forest * trees.Margin())
 			}
 		}
 	})
