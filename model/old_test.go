@@ -33,6 +33,8 @@ type expectedRow struct {
 	Margin        float64    `json:"margin"`
 	BaseMargin    float64    `json:"base_margin"`
 	Probability   float64    `json:"probability"`
+	Low           float64    `json:"low,omitzero"` // 0 without a bag
+	High          float64    `json:"high,omitzero"`
 	Percentile    float64    `json:"percentile"`
 	Band          string     `json:"band"`
 	Contributions []float64  `json:"contributions"`
@@ -47,9 +49,16 @@ func TestOldFiles(t *testing.T) {
 		writeOldFile(t, "v1-blend", blendModel(t))
 		writeOldFile(t, "v1-isotonic", forestModel(t))
 		writeOldFile(t, "v1-symmetric", symmetricModel(t))
+		bag, tail := bagModel(t), linearModel(t)
+		bag.Calibration = Calibration{Kind: "beta", A: 0.75, B: 1.5, C: -0.25}
+		writeOldFile(t, "v1-bag", finish(t, bag))
+		tail.Calibration = Calibration{Kind: "isotonic", Margins: []float64{-1, 0.5}, Probabilities: []float64{0.1, 0.5}, Tail: 0.25}
+		tail = finish(t, tail)
+		tail.Manifest.Bands.Basis = "by hand"
+		writeOldFile(t, "v1-tail", tail)
 	}
 	files, err := filepath.Glob(filepath.Join(oldModels, "*.churn"))
-	if err != nil || len(files) < 4 {
+	if err != nil || len(files) < 6 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -73,6 +82,7 @@ func TestOldFiles(t *testing.T) {
 			for i, w := range want.Rows {
 				got := expect(s, w.Values)
 				same := near(got.Margin, w.Margin) && near(got.BaseMargin, w.BaseMargin) && near(got.Probability, w.Probability) &&
+					near(got.Low, w.Low) && near(got.High, w.High) &&
 					math.Abs(got.Percentile-w.Percentile) <= 1 && got.Band == w.Band && len(got.Reasons) == len(w.Reasons)
 				for j, c := range w.Contributions {
 					same = same && near(got.Contributions[j], c)
@@ -135,8 +145,9 @@ func expect(s *Scorer, values []*float32) expectedRow {
 	g := GoldenRow{Values: values}
 	row, phi := g.row(), make([]float64, len(values))
 	sc := s.Score(row, phi)
+	_, reasons := s.Explain(row, 4)
 	return expectedRow{Values: values, Margin: sc.Margin, BaseMargin: sc.BaseMargin, Probability: sc.Probability,
-		Percentile: sc.Percentile, Band: sc.Band, Contributions: phi, Reasons: s.Reasons(row, phi, 4)}
+		Low: sc.Low, High: sc.High, Percentile: sc.Percentile, Band: sc.Band, Contributions: phi, Reasons: reasons}
 }
 
 // writeOldFile writes a model and its scores, unless it is there.
