@@ -159,6 +159,21 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestScoreWrongLength: no number comes of a row that is not the model's.
+func TestScoreWrongLength(t *testing.T) {
+	s := compile(t, blendModel(t))
+	for _, n := range []int{0, testColumns - 1, testColumns + 1} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("a row of %d values was scored", n)
+				}
+			}()
+			s.Score(make([]float32, n), nil)
+		}()
+	}
+}
+
 // TestScoreAllocatesNothing, with contributions and without.
 func TestScoreAllocatesNothing(t *testing.T) {
 	for name, m := range map[string]*Model{"blend": blendModel(t), "bag": bagModel(t), "linear": linearModel(t), "forest": forestModel(t)} {

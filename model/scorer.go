@@ -224,7 +224,8 @@ func (s *Scorer) Row(tl *event.Timeline, t event.Time) []float32 {
 
 // Score scores one row of len(Engine().Features()) values. Unless
 // contributions is nil it has the same length and receives the contribution
-// of each feature in log-odds. Nothing is allocated.
+// of each feature in log-odds. Nothing is allocated. A row of another length
+// panics.
 func (s *Scorer) Score(row []float32, contributions []float64) Score {
 	w := s.workspace()
 	defer s.workspaces.Put(w)
@@ -267,7 +268,9 @@ func (s *Scorer) workspace() *workspace {
 }
 
 func (s *Scorer) score(w *workspace, row []float32, contributions []float64) Score {
-	row = row[:len(w.contributions):len(w.contributions)]
+	if len(row) != len(w.contributions) {
+		panic(fmt.Sprintf("model: a row of %d values for %d features", len(row), len(w.contributions)))
+	}
 	weights := s.manifest.Weights
 	margin := 0.0
 	if s.forest != nil {
