@@ -2,55 +2,68 @@ package features
 
 import (
 	"math"
-	"math/big"
 	"slices"
 	"strings"
 
 	"churn/event"
 )
 
-// window is what an aggregate looks at: the items of one stream in [t-w, t)
-// that could be known at t and meet the condition, oldest first.
+// window is what an aggregate looks at: the items of a series in [t-w, t),
+// places first to end. Those before first are earlier ones.
 type window struct {
-	t, from event.Time
-	items   []item // in the window
-	before  []item // earlier ones that meet the condition, for gaps and repeats
-	total   int    // items of the level in the window whether or not they meet the condition
-	field   field
-	tl      *event.Timeline
+	*series
+	width      event.Duration
+	t, from    event.Time
+	first, end int
+	whole      *window // of a rate: with the items that do not meet the condition
+	workspace  *Workspace
 }
 
 // aggregate is one row of the table of operators.
 type aggregate struct {
 	fn       func(w *window) float64
-	field    bool           // needs a field
+	field    bool           // needs a field, whose values are in the series
+	needs    column         // what else of the series it looks at
 	bucket   event.Duration // the window must be two or more of these whole
 	customer bool           // works on the customer, without a stream
 	unit     string         // of the result; empty takes the field's
-	before   bool           // looks at items before the window
+	earlier  bool           // looks at the item before the window
+	back     event.Duration // looks at items so long before the window
+	whole    bool           // looks at the whole
 	// Empty says what an empty window gives, for documentation.
 	empty string
 }
 
-const week = 7 * event.Day
+const (
+	week         = 7 * event.Day
+	repeatWithin = 90 * event.Day
+)
 
-// aggregates is the table of operators: a new one is a function and a row.
+// aggregates is the table of operators: a new one is a function and a row, and
+// its obvious twin in oracle_test.go.
 var aggregates = map[string]aggregate{
-	"count": {fn: func(w *window) float64 { return float64(len(w.items)) }, unit: "events", empty: "0"},
-	"rate": {fn: func(w *window) float64 { return ratio(int64(len(w.items)), int64(w.total)) },
-		unit: "share", empty: "missing"},
-	"sum": {fn: func(w *window) float64 { return sum(w.values()) / float64(w.field.per) }, field: true, empty: "0"},
-	"mean": {fn: func(w *window) float64 {
-		v := w.values()
-		if len(v) == 0 {
+	"count": {fn: func(w *window) float64 { return float64(w.n()) }, unit: "events", empty: "0"},
+	"rate": {fn: func(w *window) float64 {
+		if w.whole.n() == 0 {
 			return nan
 		}
-		return sum(v) / float64(len(v)) / float64(w.field.per)
+		return float64(w.n()) / float64(w.whole.n())
+	}, whole: true, unit: "share", empty: "missing"},
+	"sum": {fn: func(w *window) float64 { return w.total(w.first, w.end) / float64(w.field.per) },
+		field: true, needs: ofSums, empty: "0"},
+	"mean": {fn: func(w *window) float64 {
+		if w.n() == 0 {
+			return nan
+		}
+		return w.total(w.first, w.end) / float64(w.n()) / float64(w.field.per)
+	}, field: true, needs: ofSums, empty: "missing"},
+	"std": {fn: func(w *window) float64 { return w.deviation(w.first, w.end) / float64(w.field.per) },
+		field: true, needs: ofSquares, empty: "missing"},
+	"min": {fn: func(w *window) float64 { return w.pick(slices.Min) }, field: true, empty: "missing"},
+	"max": {fn: func(w *window) float64 { return w.pick(slices.Max) }, field: true, empty: "missing"},
+	"last": {fn: func(w *window) float64 {
+		return w.pick(func(v []int64) int64 { return v[len(v)-1] })
 	}, field: true, empty: "missing"},
-	"std":  {fn: func(w *window) float64 { return deviation(w.values()) / float64(w.field.per) }, field: true, empty: "missing"},
-	"min":  {fn: func(w *window) float64 { return w.pick(slices.Min) }, field: true, empty: "missing"},
-	"max":  {fn: func(w *window) float64 { return w.pick(slices.Max) }, field: true, empty: "missing"},
-	"last": {fn: func(w *window) float64 { return w.pick(func(v []int64) int64 { return v[len(v)-1] }) }, field: true, empty: "missing"},
 	"change": {fn: func(w *window) float64 { // last against the one before it, minus 1
 		v := w.values()
 		if len(v) < 2 || v[len(v)-2] == 0 {
@@ -60,37 +73,38 @@ var aggregates = map[string]aggregate{
 	}, field: true, unit: "ratio", empty: "missing"},
 	"trend": {fn: func(w *window) float64 { // least squares over the last 12 values, by their number
 		v := w.values()
-		v = v[max(0, len(v)-12):]
-		return slope(v) / float64(w.field.per)
+		return slope(v[max(0, len(v)-12):]) / float64(w.field.per)
 	}, field: true, empty: "missing"},
-	"recency": {fn: func(w *window) float64 { return w.age(len(w.items) - 1) }, unit: "days", empty: "missing"},
-	"first":   {fn: func(w *window) float64 { return w.age(0) }, unit: "days", empty: "missing"},
-	"days":    {fn: func(w *window) float64 { return float64(len(w.buckets(event.Day))) }, unit: "days", empty: "0"},
-	"kinds": {fn: func(w *window) float64 { return float64(w.distinct()) },
-		unit: "kinds", empty: "0"},
-	"slope": {fn: func(w *window) float64 { // least squares of events a day, empty days included
-		return slope(w.daily())
-	}, bucket: event.Day, unit: "events/day²", empty: "0"},
+	"recency": {fn: func(w *window) float64 { return w.age(w.end - 1) }, unit: "days", empty: "missing"},
+	"first":   {fn: func(w *window) float64 { return w.age(w.first) }, unit: "days", empty: "missing"},
+	"days": {fn: func(w *window) float64 {
+		days, _ := w.daily()
+		return float64(days)
+	}, unit: "days", empty: "0"},
+	"kinds": {fn: func(w *window) float64 { return float64(w.distinct()) }, needs: ofKinds, unit: "kinds", empty: "0"},
+	"slope": {fn: (*window).dailySlope, bucket: event.Day, unit: "events/day²", empty: "0"},
 	"gap_mean": {fn: func(w *window) float64 {
 		g := w.gaps()
-		if len(g) == 0 {
+		if g == 0 {
 			return nan
 		}
-		return sum(g) / float64(len(g)) / float64(perDay)
-	}, before: true, unit: "days", empty: "missing"},
-	"gap_std": {fn: func(w *window) float64 { return deviation(w.gaps()) / float64(perDay) }, before: true, unit: "days", empty: "missing"},
+		// The gaps of neighbours add up to that of the outermost.
+		return float64(w.at[w.end-1].Sub(w.at[w.end-1-g])) / float64(g) / float64(perDay)
+	}, earlier: true, unit: "days", empty: "missing"},
+	"gap_std": {fn: func(w *window) float64 { return w.deviation(w.end-w.gaps(), w.end) / float64(perDay) },
+		needs: ofGaps | ofSquares, earlier: true, unit: "days", empty: "missing"},
 	"gap_max": {fn: func(w *window) float64 {
 		g := w.gaps()
-		if len(g) == 0 {
+		if g == 0 {
 			return nan
 		}
-		return scale(slices.Max(g), perDay)
-	}, before: true, unit: "days", empty: "missing"},
+		return scale(slices.Max(w.value[w.end-g:w.end]), perDay)
+	}, needs: ofGaps, earlier: true, unit: "days", empty: "missing"},
 	"empty_weeks": {fn: func(w *window) float64 { return float64(w.emptyWeeks()) }, bucket: week, unit: "weeks", empty: "the window"},
 	"down_weeks":  {fn: func(w *window) float64 { return float64(w.downWeeks()) }, bucket: week, unit: "weeks", empty: "0"},
-	"repeats":     {fn: func(w *window) float64 { return float64(w.repeats()) }, before: true, unit: "events", empty: "0"},
+	"repeats":     {fn: func(w *window) float64 { return float64(w.repeats()) }, needs: ofKinds, back: repeatWithin, unit: "events", empty: "0"},
 	"tenure": {fn: func(w *window) float64 {
-		at := w.tl.Customer.SignedUpAt
+		at := w.workspace.timeline.Customer.SignedUpAt
 		if at >= w.t { // unknown, or signed up later
 			return nan
 		}
@@ -119,164 +133,120 @@ func names[V any](m map[string]V) string {
 
 func scale(v, per int64) float64 { return float64(v) / float64(per) }
 
-func ratio(a, b int64) float64 {
-	if b == 0 {
-		return nan
-	}
-	return float64(a) / float64(b)
-}
+// n counts the items.
+func (w *window) n() int { return w.end - w.first }
 
-// values lists the known field values in order of time.
-func (w *window) values() []int64 {
-	v := make([]int64, 0, len(w.items))
-	for i := range w.items {
-		if x, ok := w.field.get(&w.items[i], w.t); ok {
-			v = append(v, x)
-		}
-	}
-	return v
-}
-
-// sum adds exactly and rounds once: 64 bits would not hold the ages of a few
-// thousand old events.
-func sum(v []int64) float64 {
-	var s, x big.Int
-	for _, a := range v {
-		s.Add(&s, x.SetInt64(a))
-	}
-	f, _ := new(big.Float).SetInt(&s).Float64()
-	return f
-}
+// values lists the field of the items.
+func (w *window) values() []int64 { return w.value[w.first:w.end] }
 
 func (w *window) pick(f func([]int64) int64) float64 {
-	v := w.values()
-	if len(v) == 0 {
+	if w.n() == 0 {
 		return nan
 	}
-	return scale(f(v), w.field.per)
+	return scale(f(w.values()), w.field.per)
 }
 
 func (w *window) age(i int) float64 {
-	if len(w.items) == 0 {
+	if w.n() == 0 {
 		return nan
 	}
-	return scale(int64(w.t.Sub(w.items[i].at)), perDay)
+	return scale(int64(w.t.Sub(w.at[i])), perDay)
 }
 
-// buckets counts items by 24-hour (or other) bucket back from t; bucket 0
-// ends at t.
-func (w *window) buckets(size event.Duration) map[int]int64 {
-	m := map[int]int64{}
-	for i := range w.items {
-		// An event exactly one bucket before t belongs to [t-size, t).
-		m[int((w.t.Sub(w.items[i].at)-1)/size)]++
+// gaps counts the gaps between neighbours whose later one is in the window.
+func (w *window) gaps() int { return w.end - max(w.first, min(1, w.end)) }
+
+// daily counts the 24-hour buckets back from t with an item, and adds up the
+// numbers of the buckets of all items. Bucket 0 ends at t, and an item exactly
+// a day before t belongs to it.
+func (w *window) daily() (days, numbers int64) {
+	next, bucket := event.Time(math.MinInt64), int64(0)
+	for _, at := range w.at[w.first:w.end] {
+		if at >= next {
+			days++
+			bucket = int64((w.t.Sub(at) - 1) / event.Day)
+			next = w.t.Add(-event.Duration(bucket) * event.Day)
+		}
+		numbers += bucket
 	}
-	return m
+	return days, numbers
 }
 
-// daily lists the counts of each day of the window, oldest first. The window
-// is a number of whole days: see aggregate.bucket.
-func (w *window) daily() []int64 {
-	n := int(w.t.Sub(w.from) / event.Day)
-	v := make([]int64, n)
-	for b, c := range w.buckets(event.Day) {
-		v[n-1-b] = c
-	}
-	return v
-}
-
-// gaps lists the times between neighbouring items whose later one is in the
-// window.
-func (w *window) gaps() []int64 {
-	var g []int64
-	all := w.items
-	if len(w.before) > 0 {
-		all = append(slices.Clone(w.before[len(w.before)-1:]), w.items...)
-	}
-	for i := 1; i < len(all); i++ {
-		g = append(g, int64(all[i].at.Sub(all[i-1].at)))
-	}
-	return g
-}
-
-func (it *item) kind() string {
-	switch {
-	case it.engagement != nil:
-		return it.engagement.Kind
-	case it.complaint != nil:
-		return it.complaint.Category
-	case it.payment != nil:
-		return it.payment.Currency
-	}
-	return it.contact.Action
+// dailySlope is the least-squares slope of items a day over the days of the
+// window, empty ones included; see slope. The window is a number of whole
+// days: see aggregate.bucket.
+func (w *window) dailySlope() float64 {
+	days, items := int64(w.t.Sub(w.from)/event.Day), int64(w.n())
+	_, numbers := w.daily()
+	sxy := items*(days-1) - numbers // bucket b is day days-1-b
+	sx, sxx := indexSums(days)
+	return float64(sxy*days-items*sx) / float64(days*sxx-sx*sx)
 }
 
 // distinct counts kinds; an item without one is of no kind that is known.
 func (w *window) distinct() int {
-	m := map[string]bool{}
-	for i := range w.items {
-		if k := w.items[i].kind(); k != "" {
-			m[k] = true
+	marks := w.workspace.unmarked(w.kindText, w.stream)
+	n := 0
+	for i := w.end - 1; i >= w.first && n < len(marks)-1; i-- {
+		if m := &marks[w.kind[i]]; w.kind[i] != 0 && m.round != w.workspace.round {
+			m.round = w.workspace.round
+			n++
 		}
 	}
-	return len(m)
+	return n
 }
 
 // emptyWeeks counts the weeks without an item just before t.
 func (w *window) emptyWeeks() int {
-	if len(w.items) == 0 {
+	if w.n() == 0 {
 		return int(w.t.Sub(w.from) / week)
 	}
-	return int((w.t.Sub(w.items[len(w.items)-1].at) - 1) / week)
+	return int((w.t.Sub(w.at[w.end-1]) - 1) / week)
 }
 
 // downWeeks counts how many weeks in a row, up to t, had fewer items than the
 // week before.
 func (w *window) downWeeks() int {
-	b := w.buckets(week)
 	weeks := int(w.t.Sub(w.from) / week)
-	n := 0
-	for n+1 < weeks && b[n] < b[n+1] {
-		n++
+	end, later := w.end, 0
+	for n := range weeks {
+		first := end
+		for from := w.t.Add(-event.Duration(n+1) * week); first > w.first && w.at[first-1] >= from; {
+			first--
+		}
+		if n > 0 && later >= end-first {
+			return n - 1
+		}
+		later, end = end-first, first
 	}
-	return n
+	return weeks - 1
 }
 
 // repeats counts items of a kind that also occurred in the 90 days before: by
 // the interval rule not at the same instant. An item without a kind repeats
 // nothing.
 func (w *window) repeats() int {
-	all := append(slices.Clone(w.before), w.items...)
+	i := w.first
+	for i > 0 && i < w.end && w.at[w.first].Sub(w.at[i-1]) <= repeatWithin {
+		i--
+	}
+	marks := w.workspace.unmarked(w.kindText, w.stream)
 	n := 0
-	for i := len(w.before); i < len(all); i++ {
-		kind := all[i].kind()
-		for j := i - 1; j >= 0 && kind != "" && all[i].at.Sub(all[j].at) <= 90*event.Day; j-- {
-			if all[j].kind() == kind && all[j].at < all[i].at {
-				n++
-				break
-			}
+	for ; i < w.end; i++ {
+		at, m := w.at[i], &marks[w.kind[i]]
+		if w.kind[i] == 0 {
+			continue
+		}
+		if m.round != w.workspace.round {
+			*m = mark{w.workspace.round, at, at}
+		} else if m.last < at {
+			m.before, m.last = m.last, at
+		}
+		if i >= w.first && m.before < at && at.Sub(m.before) <= repeatWithin {
+			n++
 		}
 	}
 	return n
-}
-
-// deviation is the sample standard deviation (n-1), from exact sums:
-// (nΣx² - (Σx)²) / (n(n-1)).
-func deviation(v []int64) float64 {
-	n := int64(len(v))
-	if n < 2 {
-		return nan
-	}
-	var sum, squares, x big.Int
-	for _, a := range v {
-		x.SetInt64(a)
-		sum.Add(&sum, &x)
-		squares.Add(&squares, x.Mul(&x, &x))
-	}
-	squares.Mul(&squares, x.SetInt64(n))
-	squares.Sub(&squares, sum.Mul(&sum, &sum))
-	top, _ := new(big.Float).SetInt(&squares).Float64()
-	return math.Sqrt(top / (float64(n) * float64(n-1)))
 }
 
 // slope is the least-squares slope of v over 0, 1, 2, …: exact integers, one
@@ -286,17 +256,13 @@ func slope(v []int64) float64 {
 	if n < 2 {
 		return nan
 	}
-	var sy, sxy big.Int
-	var y, xy big.Int
-	for i, a := range v {
-		y.SetInt64(a)
-		sy.Add(&sy, &y)
-		sxy.Add(&sxy, xy.Mul(&y, big.NewInt(int64(i))))
+	sx, sxx := indexSums(n)
+	var top int128 // nΣxy - ΣxΣy
+	for i, y := range v {
+		top = top.plus(product(y, n*int64(i)-sx))
 	}
-	sx := n * (n - 1) / 2
-	sxx := (n - 1) * n * (2*n - 1) / 6
-	top := new(big.Int).Mul(&sxy, big.NewInt(n))
-	top.Sub(top, new(big.Int).Mul(&sy, big.NewInt(sx)))
-	num, _ := new(big.Float).SetInt(top).Float64()
-	return num / float64(n*sxx-sx*sx)
+	return top.float() / float64(n*sxx-sx*sx)
 }
+
+// indexSums returns Σx and Σx² over 0, 1, …, n-1.
+func indexSums(n int64) (sx, sxx int64) { return n * (n - 1) / 2, (n - 1) * n * (2*n - 1) / 6 }

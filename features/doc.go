@@ -9,7 +9,8 @@
 //     get a feature of their own, and the levels of category attributes;
 //  3. [Set.Compile] turns names into functions once, giving an immutable
 //     [Engine];
-//  4. [Engine.Row] computes the row of a [event.Timeline] at t.
+//  4. [Engine.Rows] computes the rows of a [event.Timeline] at several
+//     instants in one pass, [Engine.Row] one of them.
 //
 // The same Engine computes rows for training and for serving; there is no
 // second way. Windows and visibility follow the interval rule of package
@@ -24,6 +25,14 @@
 // Sums, counts and lengths of time are exact integers until the finished row,
 // which is float32; a missing value is NaN. Every aggregate says what it gives
 // for an empty window ([Aggregates]).
+//
+// Compile also plans what has to be known of a history, each thing once for all
+// features. A series has the items of one stream, or those of another series
+// that meet one thing more: a level, a condition, a value. It holds them in
+// columns with running sums, so that a window is a range of it. Instants are
+// taken in ascending order. Series of which an item can never change only grow,
+// and give back what lies after an item that was recorded late; those that
+// depend on t (open, unpaid, days late, age) are made anew at each instant.
 //
 // The package leaves out expressions written by users in a general language,
 // imputation and scaling (the model's business), and learning from labels.

@@ -1,9 +1,7 @@
 package features
 
 import (
-	"cmp"
 	"math"
-	"slices"
 
 	"churn/event"
 )
@@ -18,61 +16,23 @@ type item struct {
 	contact    *event.ContactEvent
 }
 
-// visible lists what of a stream could be known at t, oldest first.
-//
-// A payment that was made before its due date came, or before the bill was
-// recorded, is until then what it is to whoever has not seen the bill: a
-// purchase when it was paid.
-func visible(tl *event.Timeline, stream string, t event.Time) []item {
-	var items []item
-	switch stream {
-	case "engagement":
-		for i := range tl.Engagements {
-			if e := &tl.Engagements[i]; event.Visible(e.At, e.Recorded, t) {
-				items = append(items, item{at: e.At, known: e.Recorded, engagement: e})
-			}
-		}
-	case "complaints":
-		for i := range tl.Complaints {
-			if c := &tl.Complaints[i]; event.Visible(c.At, c.Recorded, t) {
-				items = append(items, item{at: c.At, known: c.Recorded, complaint: c})
-			}
-		}
-	case "payments":
-		for i := range tl.Payments {
-			p := &tl.Payments[i]
-			if event.Visible(p.At, p.Recorded, t) {
-				items = append(items, item{at: p.At, known: p.Recorded, payment: p})
-			} else if event.Visible(p.PaidAt, p.PaidKnown, t) {
-				items = append(items, item{at: p.PaidAt, known: p.PaidKnown, payment: p})
-			}
-		}
-		slices.SortStableFunc(items, func(a, b item) int {
-			return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.known, b.known), cmp.Compare(a.payment.ID, b.payment.ID))
-		})
-	case "contacts":
-		for i := range tl.Contacts {
-			if c := &tl.Contacts[i]; event.Visible(c.At, c.Recorded, t) {
-				items = append(items, item{at: c.At, known: c.Recorded, contact: c})
-			}
-		}
-	}
-	return items
-}
-
 // field reads a number of an item as of t, in whole sub-units: dividing by
 // per gives the unit the feature is declared in. ok is false when the value
 // is missing or not yet known.
 type field struct {
-	get  func(it *item, t event.Time) (v int64, ok bool)
-	per  int64
-	unit string
+	get   func(it *item, t event.Time) (v int64, ok bool)
+	per   int64
+	unit  string
+	dated bool // another t may give another number
 }
 
 const (
 	perUnit = int64(event.Unit)
 	perHour = int64(event.Hour)
 	perDay  = int64(event.Day)
+
+	fixed = false
+	dated = true
 )
 
 // fields is the table of numbers an aggregate can work on, by stream.
@@ -80,38 +40,38 @@ var fields = map[string]map[string]field{
 	"engagement": {
 		"value": {func(it *item, _ event.Time) (int64, bool) {
 			return int64(it.engagement.Value), it.engagement.HasValue
-		}, perUnit, "value"},
+		}, perUnit, "value", fixed},
 		"age_days": age,
 	},
 	"complaints": {
 		"severity": {func(it *item, _ event.Time) (int64, bool) {
 			return int64(it.complaint.Severity), it.complaint.HasSeverity
-		}, perUnit, "points"},
+		}, perUnit, "points", fixed},
 		"satisfaction": {func(it *item, t event.Time) (int64, bool) {
 			return int64(it.complaint.Satisfaction), it.complaint.HasSatisfaction && resolved(it, t)
-		}, perUnit, "points"},
+		}, perUnit, "points", dated},
 		"hours_to_resolve": {func(it *item, t event.Time) (int64, bool) {
 			return int64(it.complaint.ResolvedAt.Sub(it.complaint.At)), resolved(it, t)
-		}, perHour, "hours"},
+		}, perHour, "hours", dated},
 		"age_days": age,
 	},
 	"payments": {
-		"amount": {func(it *item, _ event.Time) (int64, bool) { return int64(it.payment.Amount), true }, perUnit, "money"},
+		"amount": {func(it *item, _ event.Time) (int64, bool) { return int64(it.payment.Amount), true }, perUnit, "money", fixed},
 		// Days late so far: until paid, or until t while unpaid.
-		"days_late": {func(it *item, t event.Time) (int64, bool) { return daysLate(it, t), true }, perDay, "days"},
+		"days_late": {func(it *item, t event.Time) (int64, bool) { return daysLate(it, t), true }, perDay, "days", dated},
 		"days_early": {func(it *item, t event.Time) (int64, bool) {
 			return max(0, int64(it.at.Sub(it.payment.PaidAt))), paid(it, t)
-		}, perDay, "days"},
+		}, perDay, "days", dated},
 		"age_days": age,
 	},
 	"contacts": {
-		"cost":     {func(it *item, _ event.Time) (int64, bool) { return int64(it.contact.Cost), true }, perUnit, "money"},
+		"cost":     {func(it *item, _ event.Time) (int64, bool) { return int64(it.contact.Cost), true }, perUnit, "money", fixed},
 		"age_days": age,
 	},
 }
 
 // age counts from when an item happened to t.
-var age = field{func(it *item, t event.Time) (int64, bool) { return int64(t.Sub(it.at)), true }, perDay, "days"}
+var age = field{func(it *item, t event.Time) (int64, bool) { return int64(t.Sub(it.at)), true }, perDay, "days", dated}
 
 // textFields is the table of texts usable in where and by.
 var textFields = map[string]map[string]func(it *item) string{
@@ -128,6 +88,9 @@ var textFields = map[string]map[string]func(it *item) string{
 		"outcome": func(it *item) string { return it.contact.Outcome },
 	},
 }
+
+// kindField names the text that says of what kind an item is.
+var kindField = map[string]string{"engagement": "kind", "complaints": "category", "payments": "currency", "contacts": "action"}
 
 // states is the table of yes-or-no conditions as of t, by stream.
 var states = map[string]map[string]func(it *item, t event.Time) bool{

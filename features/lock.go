@@ -49,8 +49,10 @@ func (c *Census) Add(tl *event.Timeline, t event.Time) {
 		if text == nil {
 			continue
 		}
-		for _, it := range visible(tl, d.From, t) {
-			c.count(key, text(&it))
+		var v view
+		v.look(tl, d.From, t)
+		for i := range v.items {
+			c.count(key, text(&v.items[i]))
 		}
 	}
 }

@@ -154,12 +154,14 @@ func compute(ctx context.Context, src Source, o *Observer, e *features.Engine, w
 		parts := make([]Data, len(block))
 		verdicts := make([]Counts, len(block))
 		parallel(workers, len(block), func(i int) {
-			p := &parts[i]
-			p.Matrix.Features, verdicts[i] = e.Features(), Counts{}
+			p, times := &parts[i], make([]event.Time, 0, len(o.Snapshots))
+			verdicts[i] = Counts{}
 			o.Observe(block[i], verdicts[i], func(ob Observation) {
-				e.Row(p.Matrix.Grow(), block[i], ob.At)
 				p.Observations = append(p.Observations, ob)
+				times = append(times, ob.At)
 			})
+			p.Matrix.Data = make([]float32, len(times)*len(e.Features()))
+			e.Rows(p.Matrix.Data, block[i], times, nil)
 		})
 		for i := range parts {
 			data.Matrix.Data = append(data.Matrix.Data, parts[i].Matrix.Data...)

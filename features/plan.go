@@ -1,0 +1,192 @@
+package features
+
+import (
+	"slices"
+
+	"churn/event"
+)
+
+// source says which items of a history a series is of. What is empty asks for
+// nothing.
+type source struct {
+	stream, where, by, level, field string
+}
+
+// column is what aggregates read of a series besides times.
+type column uint8
+
+const (
+	ofGaps    column = 1 << iota // time since the item before, as value
+	ofKinds                      // codes of kinds
+	ofSums                       // sums of values
+	ofSquares                    // sums of squares, and sums
+)
+
+// plan says what has to be known of a history for all features of a set: each
+// series once, each window of it once.
+type plan struct {
+	streams []streamPlan
+	series  []seriesPlan
+	windows []windowPlan
+
+	seriesOf map[source]int
+	windowOf map[windowKey]int
+}
+
+// streamPlan lists the series of one stream, parents first.
+type streamPlan struct {
+	name  string
+	root  int // the series of all items
+	texts []textPlan
+	fixed []int // other series that only grow
+	dated []int // series that are another at each instant
+	// How far back from t the stream is looked at, and whether at the item
+	// before that too.
+	reach   event.Duration
+	earlier bool
+}
+
+// textPlan is a text of the items that features tell apart.
+type textPlan struct {
+	name   string
+	get    func(it *item) string
+	levels map[string]int // to a number from 1; others are 0
+	series []int          // of each level
+}
+
+// seriesPlan describes a series. It has the items of its parent that meet one
+// thing more: a level of a text, a condition, or a known value in a field.
+type seriesPlan struct {
+	source
+	parent   int
+	holds    func(it *item, t event.Time) bool // nil for every item
+	field    field
+	dated    bool
+	needs    column
+	kindText int            // number of the text that says of what kind an item is
+	reach    event.Duration // how far back from t it is looked at
+}
+
+type windowPlan struct {
+	series int
+	width  event.Duration
+	whole  int // the window of these items without the condition; 0 for none
+}
+
+type windowKey struct {
+	series int
+	width  event.Duration
+}
+
+// forever is longer than any history.
+const forever = event.Duration(1) << 62
+
+// window plans a window of a source for an aggregate and returns its number.
+// Window 0 is of no series: it serves aggregates of the customer.
+func (p *plan) window(from source, where condition, width event.Duration, a aggregate) int {
+	if p.windows == nil {
+		p.windows = []windowPlan{{}}
+		p.seriesOf, p.windowOf = map[source]int{}, map[windowKey]int{}
+	}
+	s := p.one(from, where)
+	p.series[s].needs |= a.needs
+	if a.needs&ofKinds != 0 {
+		p.series[s].kindText = p.text(from.stream, kindField[from.stream])
+	}
+	p.extend(s, width, a)
+	key := windowKey{s, width}
+	w, ok := p.windowOf[key]
+	if !ok {
+		w = len(p.windows)
+		p.windowOf[key] = w
+		p.windows = append(p.windows, windowPlan{series: s, width: width})
+	}
+	if a.whole {
+		from.where = ""
+		whole := p.window(from, condition{}, width, aggregate{})
+		p.windows[w].whole = whole
+	}
+	return w
+}
+
+// extend makes a series, and what it is made of, reach back far enough.
+func (p *plan) extend(s int, width event.Duration, a aggregate) {
+	st := p.stream(p.series[s].stream)
+	reach := width + a.back
+	if a.earlier && s == st.root {
+		st.earlier = true
+	} else if a.earlier {
+		reach = forever // the one before may be anywhere
+	}
+	for ; ; s = p.series[s].parent {
+		p.series[s].reach = max(p.series[s].reach, reach)
+		if s == st.root {
+			break
+		}
+	}
+	st.reach = max(st.reach, reach)
+}
+
+// one returns the number of a series.
+func (p *plan) one(from source, where condition) int {
+	if s, ok := p.seriesOf[from]; ok {
+		return s
+	}
+	plan, up := seriesPlan{source: from}, from
+	switch {
+	case from.field != "":
+		plan.field = fields[from.stream][from.field]
+		plan.dated = plan.field.dated
+		up.field = ""
+	case from.where != "":
+		plan.holds, plan.dated = where.holds, where.dated
+		up.where = ""
+	case from.by != "":
+		up.by, up.level = "", ""
+	}
+	root := up == from
+	if !root {
+		plan.parent = p.one(up, where)
+		plan.dated = plan.dated || p.series[plan.parent].dated
+	}
+	s, st := len(p.series), p.stream(from.stream)
+	switch {
+	case root:
+		st.root = s
+	case from.field+from.where == "":
+		st.texts[p.text(from.stream, from.by)].add(from.level, s)
+	case plan.dated:
+		st.dated = append(st.dated, s)
+	default:
+		st.fixed = append(st.fixed, s)
+	}
+	p.seriesOf[from] = s
+	p.series = append(p.series, plan)
+	return s
+}
+
+func (p *plan) stream(name string) *streamPlan {
+	i := slices.IndexFunc(p.streams, func(s streamPlan) bool { return s.name == name })
+	if i < 0 {
+		i = len(p.streams)
+		p.streams = append(p.streams, streamPlan{name: name})
+	}
+	return &p.streams[i]
+}
+
+// text returns the number of a text of the stream.
+func (p *plan) text(stream, name string) int {
+	st := p.stream(stream)
+	i := slices.IndexFunc(st.texts, func(x textPlan) bool { return x.name == name })
+	if i < 0 {
+		i = len(st.texts)
+		st.texts = append(st.texts, textPlan{name: name, get: textFields[stream][name], levels: map[string]int{}})
+	}
+	return i
+}
+
+// add gives a level its number and series.
+func (x *textPlan) add(level string, series int) {
+	x.series = append(x.series, series)
+	x.levels[level] = len(x.series)
+}

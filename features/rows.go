@@ -1,0 +1,245 @@
+package features
+
+import (
+	"cmp"
+	"slices"
+
+	"churn/event"
+)
+
+// Workspace is the memory of one goroutine that computes rows. Its zero value
+// is ready for every engine, and it holds as much as the longest history took.
+type Workspace struct {
+	engine   *Engine
+	timeline *event.Timeline
+	streams  []stream
+	series   []series
+	windows  []window
+	row      []float64
+	order    []int // of instants
+	args     [4]float64
+	marks    []mark
+	round    int
+}
+
+// stream is one stream of a history as of the instant.
+type stream struct {
+	*streamPlan
+	view  view
+	texts []texts
+}
+
+// mark is what an aggregate noted of a kind in a round.
+type mark struct {
+	round        int
+	last, before event.Time
+}
+
+// unmarked begins a round in which no kind is marked yet.
+func (w *Workspace) unmarked(text int, of *stream) []mark {
+	w.round++
+	n := len(of.texts[text].level)
+	w.marks = slices.Grow(w.marks[:0], n)[:n]
+	return w.marks
+}
+
+// Row writes the row of a customer as of t to dst, which has one value per
+// feature.
+func (e *Engine) Row(dst []float32, tl *event.Timeline, t event.Time) {
+	e.Rows(dst, tl, []event.Time{t}, nil)
+}
+
+// Rows writes the rows of a customer as of several instants to dst, one after
+// the other. The instants may have any order; ascending ones take one pass over
+// the history. Without a workspace one is borrowed.
+//
+// The order of a history is that of event.NewTimeline.
+func (e *Engine) Rows(dst []float32, tl *event.Timeline, times []event.Time, w *Workspace) {
+	if w == nil {
+		if w, _ = e.idle.Get().(*Workspace); w == nil {
+			w = new(Workspace)
+		}
+		e.Rows(dst, tl, times, w)
+		e.idle.Put(w)
+		return
+	}
+	n := len(e.features)
+	dst = dst[:n*len(times)]
+	w.begin(e, tl)
+	for i, k := range w.ascending(times) {
+		if i == 0 {
+			w.skip(times[k])
+		}
+		w.look(times[k])
+		for i := range e.steps {
+			switch st := &e.steps[i]; {
+			case st.fn != nil:
+				w.row[i] = st.fn(&w.windows[st.window])
+			case st.expr != nil:
+				w.row[i] = st.expr.eval(w.row, &w.args)
+			}
+		}
+		row := dst[k*n : (k+1)*n]
+		for i, v := range w.row {
+			row[i] = finite(v)
+		}
+	}
+	w.end()
+}
+
+// finite rounds to float32. What is no number there is missing, always with
+// the same bits: processors differ in those of 0/0.
+func finite(v float64) float32 {
+	f := float32(v)
+	if zero := f - f; zero != zero {
+		return float32(nan)
+	}
+	return f
+}
+
+// begin makes room for an engine and takes up a history.
+func (w *Workspace) begin(e *Engine, tl *event.Timeline) {
+	if w.engine != e {
+		w.bind(e)
+	}
+	w.timeline = tl
+	for i := range e.steps {
+		if a := e.steps[i].attribute; a != nil {
+			// A text that is not a number is missing here; the reader of a wide
+			// table reports it, see Values.
+			w.row[i], _ = a.read(tl.Customer.Attributes[a.name])
+		}
+	}
+}
+
+// bind makes the columns that the plan of an engine asks for.
+func (w *Workspace) bind(e *Engine) {
+	p := &e.plan
+	*w = Workspace{engine: e, row: make([]float64, len(e.steps)), order: w.order,
+		streams: make([]stream, len(p.streams)), series: make([]series, len(p.series)),
+		windows: make([]window, max(1, len(p.windows)))}
+	at := map[string]*stream{}
+	for i := range p.streams {
+		st := &w.streams[i]
+		st.streamPlan = &p.streams[i]
+		st.texts = make([]texts, len(st.streamPlan.texts))
+		for j := range st.texts {
+			st.texts[j].textPlan = &st.streamPlan.texts[j]
+			st.texts[j].reset()
+		}
+		at[st.name] = st
+	}
+	for i := range p.series {
+		s := &w.series[i]
+		s.seriesPlan = &p.series[i]
+		s.stream = at[s.source.stream]
+		if i != s.stream.root {
+			s.parent = &w.series[s.seriesPlan.parent]
+		}
+		if s.field.get != nil || s.needs&ofGaps != 0 {
+			s.value = []int64{}
+		}
+		if s.needs&ofKinds != 0 {
+			s.kind = []int32{}
+		}
+		if s.needs&(ofSums|ofSquares) != 0 {
+			s.sum = []int128{{}}
+		}
+		if s.needs&ofSquares != 0 {
+			s.square = []int128{{}}
+		}
+	}
+	for i := range w.windows {
+		w.windows[i].workspace = w
+		if i == 0 {
+			continue
+		}
+		w.windows[i].width = p.windows[i].width
+		w.windows[i].series = &w.series[p.windows[i].series]
+		w.windows[i].whole = &w.windows[p.windows[i].whole]
+	}
+}
+
+// ascending returns the order of instants.
+func (w *Workspace) ascending(times []event.Time) []int {
+	w.order = w.order[:0]
+	for i := range times {
+		w.order = append(w.order, i)
+	}
+	if !slices.IsSorted(times) {
+		slices.SortFunc(w.order, func(a, b int) int { return cmp.Compare(times[a], times[b]) })
+	}
+	return w.order
+}
+
+// skip leaves out what is too old for the first instant.
+func (w *Workspace) skip(t event.Time) {
+	for i := range w.streams {
+		w.streams[i].view.skip(w.timeline, w.streams[i].streamPlan, t)
+	}
+}
+
+// look brings every series and window to t, which is not before the last one.
+func (w *Workspace) look(t event.Time) {
+	for i := range w.streams {
+		st := &w.streams[i]
+		same := st.view.look(w.timeline, st.name, t)
+		w.take(st, same)
+		for _, s := range st.fixed {
+			w.series[s].grow(same, t)
+		}
+		for _, s := range st.dated {
+			w.series[s].redo(t)
+		}
+	}
+	w.windows[0].t = t
+	for i := range w.windows[1:] {
+		win := &w.windows[1+i]
+		win.t, win.from = t, t.Add(-win.width)
+		win.first = win.seek(min(win.first, win.kept), win.from)
+		win.end = len(win.at)
+	}
+}
+
+// take adds what is new in the view to the series of all items and to those of
+// levels.
+func (w *Workspace) take(st *stream, same int) {
+	for i := range st.texts {
+		st.texts[i].read(st.view.items, same)
+	}
+	root := &w.series[st.root]
+	root.keep(same)
+	for place := same; place < len(st.view.items); place++ {
+		root.add(place)
+	}
+	for i := range st.texts {
+		x := &st.texts[i]
+		for _, s := range x.series {
+			w.series[s].keep(same)
+		}
+		if len(x.series) == 0 {
+			continue
+		}
+		for place := same; place < len(st.view.items); place++ {
+			if level := x.level[x.codes[place]]; level > 0 {
+				w.series[x.series[level-1]].add(place)
+			}
+		}
+		for _, s := range x.series {
+			w.series[s].fill()
+		}
+	}
+	root.fill()
+}
+
+// end lets go of the history.
+func (w *Workspace) end() {
+	w.timeline = nil
+	for i := range w.streams {
+		st := &w.streams[i]
+		st.view.forget()
+		for j := range st.texts {
+			st.texts[j].reset()
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package features
+
+import (
+	"cmp"
+	"slices"
+
+	"churn/event"
+)
+
+// view lists what of a stream could be known at an instant, oldest first.
+//
+// A payment that was made before its due date came, or before the bill was
+// recorded, is until then what it is to whoever has not seen the bill: a
+// purchase when it was paid.
+type view struct {
+	items []item
+	// settled counts the items in front that are those of the history, without
+	// one that is recorded later: nothing can come between them any more.
+	settled int
+	skipped int // engagements in front that are left out
+	most    int // items there ever were
+}
+
+// skip leaves out what no window can reach from t on. Of streams other than
+// engagement there is too little for it to matter.
+func (v *view) skip(tl *event.Timeline, st *streamPlan, t event.Time) {
+	if st.name != "engagement" {
+		return
+	}
+	all, from := tl.Engagements, t.Add(-st.reach)
+	n, _ := slices.BinarySearchFunc(all, from, func(e event.EngagementEvent, from event.Time) int { return cmp.Compare(e.At, from) })
+	for st.earlier && n > 0 {
+		if n--; all[n].Recorded < t {
+			break
+		}
+	}
+	v.skipped = n
+}
+
+// look moves the view to t, which is not before the last one. It returns how
+// many items in front are still the same.
+func (v *view) look(tl *event.Timeline, stream string, t event.Time) (same int) {
+	v.items = v.items[:v.settled]
+	same = v.settled
+	switch stream {
+	case "engagement":
+		all := tl.Engagements[v.skipped:]
+		for i := same; i < len(all) && all[i].At < t; i++ {
+			if e := &all[i]; e.Recorded < t {
+				v.add(i, item{at: e.At, known: e.Recorded, engagement: e})
+			}
+		}
+	case "complaints":
+		for i := same; i < len(tl.Complaints) && tl.Complaints[i].At < t; i++ {
+			if c := &tl.Complaints[i]; c.Recorded < t {
+				v.add(i, item{at: c.At, known: c.Recorded, complaint: c})
+			}
+		}
+	case "payments":
+		same = v.payments(tl.Payments, t)
+	case "contacts":
+		for i := same; i < len(tl.Contacts) && tl.Contacts[i].At < t; i++ {
+			if c := &tl.Contacts[i]; c.Recorded < t {
+				v.add(i, item{at: c.At, known: c.Recorded, contact: c})
+			}
+		}
+	}
+	v.most = max(v.most, len(v.items))
+	return same
+}
+
+// add appends item i of the history.
+func (v *view) add(i int, it item) {
+	if v.settled == i {
+		v.settled++
+	}
+	v.items = append(v.items, it)
+}
+
+// payments adds what is due, and puts what was paid early where it belongs.
+func (v *view) payments(all []event.PaymentCase, t event.Time) (same int) {
+	same = v.settled
+	first := len(all) // place of the earliest of those paid early
+	for i := same; i < len(all); i++ {
+		p := &all[i]
+		if event.Visible(p.At, p.Recorded, t) {
+			v.add(i, item{at: p.At, known: p.Recorded, payment: p})
+		} else if event.Visible(p.PaidAt, p.PaidKnown, t) {
+			it := item{at: p.PaidAt, known: p.PaidKnown, payment: p}
+			place, _ := slices.BinarySearchFunc(v.items[:v.settled], it, func(a, b item) int {
+				return cmp.Or(byPayment(a, b), -1) // after its equals
+			})
+			first = min(first, place)
+			v.items = append(v.items, it)
+		}
+	}
+	if first < len(v.items) {
+		slices.SortStableFunc(v.items[first:], byPayment)
+		v.settled = min(v.settled, first)
+	}
+	return min(same, first)
+}
+
+func byPayment(a, b item) int {
+	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.known, b.known), cmp.Compare(a.payment.ID, b.payment.ID))
+}
+
+// forget lets go of the history.
+func (v *view) forget() {
+	clear(v.items[:v.most])
+	*v = view{items: v.items[:0]}
+}
