@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,13 +31,6 @@ func (s Status) String() string { return statusNames[s] }
 type Sink interface {
 	Append(ctx context.Context, events []Event) ([]Status, error)
 	PutCustomers(ctx context.Context, customers []Customer) ([]Status, error)
-}
-
-// Input is one file and how to read it.
-type Input struct {
-	Stream  Stream
-	Path    string
-	Mapping Mapping
 }
 
 // ImportOptions tunes Import. The zero value is ready to use.
@@ -138,15 +128,11 @@ type importer struct {
 func (im *importer) file(ctx context.Context, in Input) (FileReport, error) {
 	im.report = FileReport{Path: in.Path, Table: in.Stream.String(), Reasons: map[string]int{}}
 	im.clear()
-	f, err := Open(in.Path)
+	rd, err := in.Reader(ctx)
 	if err != nil {
 		return im.report, err
 	}
-	defer f.Close()
-	rd, err := NewReader(f, in.Path, in.Stream, in.Mapping)
-	if err != nil {
-		return im.report, err
-	}
+	defer rd.Close()
 	for {
 		rec, err := rd.Read()
 		im.report.Rows += rd.Skipped() - im.report.Skipped
@@ -297,66 +283,4 @@ func (im *importer) tooMany(from int) error {
 	}
 	return fmt.Errorf("%s: %w: %d of %d refused (limit %g); first: %s", r.Path, ErrTooManyBadRows,
 		r.Rejected, rows, im.o.MaxBadShare, r.Examples[0])
-}
-
-// FindInputs lists the input files of a directory by their names: a file, or a
-// directory of files, called after a table, such as payments.csv.gz or
-// payments/part-0.csv. Customers come first, each table's files in name order.
-func FindInputs(dir string) ([]Input, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var inputs []Input
-	for _, s := range Streams() {
-		for _, e := range entries {
-			name := e.Name()
-			switch {
-			case e.IsDir() && name == s.String():
-				parts, err := os.ReadDir(filepath.Join(dir, name))
-				if err != nil {
-					return nil, err
-				}
-				for _, p := range parts {
-					if !p.IsDir() && isTable(p.Name()) {
-						inputs = append(inputs, Input{Stream: s, Path: filepath.Join(dir, name, p.Name())})
-					}
-				}
-			case !e.IsDir() && isTable(name) && stem(name) == s.String():
-				inputs = append(inputs, Input{Stream: s, Path: filepath.Join(dir, name)})
-			}
-		}
-	}
-	if len(inputs) == 0 {
-		return nil, fmt.Errorf("%s: no input files; name them after their tables: customers.csv, engagement.csv, complaints.csv, payments.csv, contacts.csv (.ndjson, .gz too)", dir)
-	}
-	return inputs, nil
-}
-
-var tableEndings = []string{".csv", ".csv.gz", ".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz"}
-
-func isTable(name string) bool {
-	return slices.ContainsFunc(tableEndings, func(e string) bool {
-		return len(name) > len(e) && name[len(name)-len(e):] == e
-	})
-}
-
-func stem(name string) string {
-	for i := range name {
-		if name[i] == '.' {
-			return name[:i]
-		}
-	}
-	return name
-}
-
-// TableOf tells the table of a file by its name, as FindInputs does.
-func TableOf(path string) (Stream, error) {
-	name := filepath.Base(path)
-	if isTable(name) {
-		if s, err := ParseStream(stem(name)); err == nil {
-			return s, nil
-		}
-	}
-	return 0, fmt.Errorf("%s: the name does not tell the table: call it customers.csv, engagement.csv, complaints.csv, payments.csv or contacts.csv (.ndjson, .gz too), or list it in the project file", path)
 }

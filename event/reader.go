@@ -131,7 +131,7 @@ func TextRows(r io.Reader, name string, s Stream, m Mapping) (Rows, error) {
 	return newCSV(br, name, m.Delimiter)
 }
 
-// NewRowReader reads rows of any source, and leaves them open.
+// NewRowReader reads rows of any source.
 func NewRowReader(rows Rows, name string, s Stream, m Mapping) (*Reader, error) {
 	if err := m.Validate(s); err != nil {
 		return nil, fmt.Errorf("%s: mapping: %w", name, err)
@@ -224,6 +224,9 @@ func (r *Reader) Read() (Record, error) {
 	}
 	return Record{}, r.err
 }
+
+// Close closes the rows below.
+func (r *Reader) Close() error { return r.rows.Close() }
 
 // refuse makes the error of the row that was read last.
 func (r *Reader) refuse(reason error) *RowError {

@@ -36,7 +36,7 @@ func (a *app) importData(ctx context.Context, from string, files []string) (err 
 	if err != nil {
 		return err
 	}
-	inputs, err := chooseInputs(c, from, files)
+	inputs, err := c.chooseInputs(from, files)
 	if err != nil {
 		return err
 	}
@@ -69,29 +69,6 @@ func (a *app) importData(ctx context.Context, from string, files []string) (err 
 		fmt.Fprintf(a.stderr, "refused rows are in %s\n", rejects.path)
 	}
 	return err
-}
-
-// chooseInputs takes the files named, else the directory, else the sources.
-func chooseInputs(c *config, from string, files []string) ([]event.Input, error) {
-	switch {
-	case len(files) > 0 && from != "":
-		return nil, usagef("give either files or --from")
-	case len(files) > 0:
-		var inputs []event.Input
-		for _, f := range files {
-			s, err := event.TableOf(f)
-			if err != nil {
-				return nil, usageError{err}
-			}
-			inputs = append(inputs, event.Input{Stream: s, Path: f})
-		}
-		return inputs, nil
-	case from != "":
-		return event.FindInputs(from)
-	case len(c.Sources) == 0:
-		return nil, usagef("nothing to import: name files, give --from, or list sources in the project file")
-	}
-	return c.inputs()
 }
 
 func (a *app) printImport(reports []event.FileReport) error {
