@@ -85,6 +85,10 @@ var ErrTooManyBadRows = errors.New("too many bad rows")
 // Import carries the rows of the inputs to the sink in order. The report holds
 // what was done also when an error is returned.
 func Import(ctx context.Context, inputs []Input, sink Sink, o ImportOptions) ([]FileReport, error) {
+	return newImporter(sink, o).files(ctx, inputs)
+}
+
+func newImporter(sink Sink, o ImportOptions) *importer {
 	if o.Batch <= 0 {
 		o.Batch = 2000
 	}
@@ -94,23 +98,33 @@ func Import(ctx context.Context, inputs []Input, sink Sink, o ImportOptions) ([]
 	if o.Latest == 0 {
 		o.Latest = Never
 	}
-	im := importer{sink: sink, o: o, signedUp: map[string]Time{}}
+	im := &importer{sink: sink, o: o, signedUp: map[string]Time{}}
 	if o.Rejects != nil {
 		im.rejects = csv.NewWriter(o.Rejects)
 	}
+	return im
+}
+
+// files carries the inputs in order.
+func (im *importer) files(ctx context.Context, inputs []Input) ([]FileReport, error) {
 	var reports []FileReport
-	for _, in := range inputs {
-		r, err := im.file(ctx, in)
-		reports = append(reports, r)
-		if im.rejects != nil {
-			im.rejects.Flush()
-			err = errors.Join(err, im.rejects.Error())
-		}
-		if err != nil {
+	for i, in := range inputs {
+		reports = append(reports, FileReport{Path: in.Path, Table: in.Stream.String(), Reasons: map[string]int{}})
+		im.report, im.input = &reports[i], i
+		err := im.file(ctx, in)
+		if err := errors.Join(err, im.flushRejects()); err != nil {
 			return reports, err
 		}
 	}
 	return reports, nil
+}
+
+func (im *importer) flushRejects() error {
+	if im.rejects == nil {
+		return nil
+	}
+	im.rejects.Flush()
+	return im.rejects.Error()
 }
 
 // importer carries one file at a time.
@@ -118,21 +132,25 @@ type importer struct {
 	sink      Sink
 	o         ImportOptions
 	rejects   *csv.Writer
-	report    FileReport
+	gather    *gatherer // instead of a sink
+	report    *FileReport
+	input     int // number of the file
 	events    []Event
 	customers []Customer
 	lines     []int           // of the file, of each event
 	signedUp  map[string]Time // of the customers of this run, by id
 }
 
-func (im *importer) file(ctx context.Context, in Input) (FileReport, error) {
-	im.report = FileReport{Path: in.Path, Table: in.Stream.String(), Reasons: map[string]int{}}
+func (im *importer) file(ctx context.Context, in Input) error {
 	im.clear()
 	rd, err := in.Reader(ctx)
 	if err != nil {
-		return im.report, err
+		return err
 	}
 	defer rd.Close()
+	if im.gather != nil {
+		rd.seen = nil // rows are numbered when they are sorted
+	}
 	for {
 		rec, err := rd.Read()
 		im.report.Rows += rd.Skipped() - im.report.Skipped
@@ -142,11 +160,11 @@ func (im *importer) file(ctx context.Context, in Input) (FileReport, error) {
 		case errors.As(err, &bad):
 		case err == io.EOF:
 			if err := im.flush(ctx); err != nil {
-				return im.report, err
+				return err
 			}
-			return im.report, im.tooMany(1)
+			return im.tooMany(1)
 		case err != nil:
-			return im.report, errors.Join(im.flush(ctx), err)
+			return errors.Join(im.flush(ctx), err)
 		default:
 			bad = im.future(rd, rec)
 		}
@@ -154,14 +172,16 @@ func (im *importer) file(ctx context.Context, in Input) (FileReport, error) {
 		if bad != nil {
 			im.reject(bad)
 			if err := im.tooMany(1000); err != nil {
-				return im.report, errors.Join(im.flush(ctx), err)
+				return errors.Join(im.flush(ctx), err)
 			}
 			continue
 		}
-		im.add(rec)
+		if err := im.add(rec); err != nil {
+			return err
+		}
 		if len(im.events)+len(im.customers) >= im.o.Batch {
 			if err := im.flush(ctx); err != nil {
-				return im.report, err
+				return err
 			}
 		}
 	}
@@ -178,16 +198,22 @@ func (im *importer) future(rd *Reader, rec Record) *RowError {
 	return nil
 }
 
-func (im *importer) add(rec Record) {
+func (im *importer) add(rec Record) error {
 	if rec.Untimed {
 		im.report.Untimed++
+	}
+	if im.gather != nil {
+		if im.o.Progress != nil && im.report.Rows%im.o.Batch == 0 {
+			im.o.Progress(im.report.Path, im.report.Rows)
+		}
+		return im.gather.add(im.input, &rec)
 	}
 	if c := rec.Customer; c != nil {
 		im.customers = append(im.customers, *c)
 		if at, ok := im.signedUp[c.ID]; !ok || at == Never {
 			im.signedUp[strings.Clone(c.ID)] = c.SignedUpAt // the id alone, not its row
 		}
-		return
+		return nil
 	}
 	im.events = append(im.events, rec.Events...)
 	for range rec.Events {
@@ -199,6 +225,7 @@ func (im *importer) add(rec Record) {
 	} else if ok && at != Never && first.At < at {
 		im.report.BeforeSignUp++
 	}
+	return nil
 }
 
 func (im *importer) flush(ctx context.Context) error {
@@ -221,28 +248,38 @@ func (im *importer) flush(ctx context.Context) error {
 		all = append(all, st...)
 		for i, s := range st {
 			if s == Conflict {
-				im.note(&RowError{File: im.report.Path, Line: im.lines[i], Lines: 1, Column: "event_id",
-					Reason: im.events[i].Type.String() + " of this id is there already, with other content"})
+				im.conflict(&im.events[i], im.lines[i])
 			}
 		}
 	}
 	for _, s := range all {
-		switch s {
-		case Stored:
-			im.report.Stored++
-		case Duplicate:
-			im.report.Duplicate++
-		case Conflict:
-			im.report.Conflict++
-		case Refused:
-			im.report.Refused++
-		}
+		im.report.count(s)
 	}
 	im.clear()
 	if im.o.Progress != nil {
 		im.o.Progress(im.report.Path, im.report.Rows)
 	}
 	return nil
+}
+
+// count adds what became of an event or customer.
+func (r *FileReport) count(s Status) {
+	switch s {
+	case Stored:
+		r.Stored++
+	case Duplicate:
+		r.Duplicate++
+	case Conflict:
+		r.Conflict++
+	case Refused:
+		r.Refused++
+	}
+}
+
+// conflict notes an event that was not kept.
+func (im *importer) conflict(e *Event, line int) {
+	im.note(&RowError{File: im.report.Path, Line: line, Lines: 1, Column: "event_id",
+		Reason: e.Type.String() + " of this id is there already, with other content"})
 }
 
 func (im *importer) clear() {
@@ -276,7 +313,7 @@ func (im *importer) note(bad *RowError) {
 }
 
 func (im *importer) tooMany(from int) error {
-	r := &im.report
+	r := im.report
 	rows := r.Rows - r.Skipped
 	if rows < from || float64(r.Rejected) <= im.o.MaxBadShare*float64(rows) {
 		return nil

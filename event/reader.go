@@ -304,6 +304,14 @@ func (k *keeper) word(s string) string {
 	return w
 }
 
+// wordOf is word without a string to look at.
+func (k *keeper) wordOf(b []byte) string {
+	if w, ok := k.words[string(b)]; ok {
+		return w
+	}
+	return k.word(string(b))
+}
+
 // customer keeps an id, which often is that of the row before.
 func (k *keeper) customer(s string) string {
 	if s != k.last {
