@@ -40,10 +40,6 @@ func (a *app) importData(ctx context.Context, from string, files []string) (err 
 	if err != nil {
 		return err
 	}
-	now, err := c.now()
-	if err != nil {
-		return err
-	}
 	db, err := a.openStore(ctx, c, nil)
 	if err != nil {
 		return err
@@ -51,20 +47,30 @@ func (a *app) importData(ctx context.Context, from string, files []string) (err 
 	defer func() { err = errors.Join(err, db.Close()) }()
 	p := a.progress()
 	defer p.finish()
+	return a.withRejects(c, func(o event.ImportOptions) error {
+		o.Progress = func(path string, rows int) { p.show("importing "+path, rows, 0) }
+		reports, err := event.Import(ctx, inputs, db.Sink(), o)
+		p.finish()
+		return errors.Join(err, a.printImport(reports))
+	})
+}
+
+// withRejects runs an import with what the project file says of bad rows, and
+// tells where they are.
+func (a *app) withRejects(c *config, run func(event.ImportOptions) error) (err error) {
+	now, err := c.now()
+	if err != nil {
+		return err
+	}
 	rejects := &lazyFile{path: c.path(c.Import.Rejects)}
 	defer func() { err = errors.Join(err, rejects.Close()) }()
-	reports, err := event.Import(ctx, inputs, db.Sink(), event.ImportOptions{
+	err = run(event.ImportOptions{
 		// Import takes 0 for its default; here it means none.
 		MaxBadShare: max(c.Import.MaxBadShare, math.SmallestNonzeroFloat64),
 		Rejects:     rejects,
 		// Five minutes of clock difference are forgiven.
-		Latest:   now().Add(5 * event.Minute),
-		Progress: func(path string, rows int) { p.show("importing "+path, rows, 0) },
+		Latest: now().Add(5 * event.Minute),
 	})
-	p.finish()
-	if werr := a.printImport(reports); werr != nil {
-		return errors.Join(err, werr)
-	}
 	if rejects.f != nil {
 		fmt.Fprintf(a.stderr, "refused rows are in %s\n", rejects.path)
 	}
@@ -84,14 +90,19 @@ func (a *app) printImport(reports []event.FileReport) error {
 		return err
 	}
 	for _, r := range reports {
-		for _, e := range r.Examples {
-			fmt.Fprintln(a.stdout, "refused:", e)
-		}
-		if r.Untimed > 0 {
-			fmt.Fprintf(a.stdout, "%s: %d rows have a status without its time (status_at); such a status is not used\n", r.Path, r.Untimed)
-		}
+		printRefused(a.stdout, &r)
 	}
 	return nil
+}
+
+// printRefused tells what was refused of a file, and what was kept and not used.
+func printRefused(w io.Writer, r *event.FileReport) {
+	for _, e := range r.Examples {
+		fmt.Fprintln(w, "refused:", e)
+	}
+	if r.Untimed > 0 {
+		fmt.Fprintf(w, "%s: %d rows have a status without its time (status_at); such a status is not used\n", r.Path, r.Untimed)
+	}
 }
 
 // lazyFile is made when the first byte is written, so that no rejects means no
