@@ -51,6 +51,7 @@ func CheckSource(driver, dsn string) error {
 // the variables and files of libpq. name stands for the query in errors.
 func OpenQuery(ctx context.Context, name, driver, dsn, query string) (event.Rows, error) {
 	q := &queryRows{name: name}
+	ctx, q.stop = context.WithCancel(ctx)
 	err := q.open(ctx, driver, dsn, strings.TrimRight(query, "; \t\r\n"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), q.Close())
@@ -61,6 +62,8 @@ func OpenQuery(ctx context.Context, name, driver, dsn, query string) (event.Rows
 // queryRows are the rows of a query. The line of a row is its number.
 type queryRows struct {
 	name   string
+	stop   context.CancelFunc
+	ended  bool // all rows were read
 	pool   *sql.DB
 	tx     *sql.Tx
 	rows   *sql.Rows
@@ -160,6 +163,7 @@ func (q *queryRows) Next() ([]string, error) {
 		if err := q.rows.Err(); err != nil {
 			return nil, fmt.Errorf("%s: after row %d: %w", q.name, q.row, err)
 		}
+		q.ended = true
 		return nil, io.EOF
 	}
 	q.row++
@@ -214,6 +218,10 @@ func (q *queryRows) Place() (line, lines int) { return q.row, 1 }
 func (q *queryRows) Row() []string { return slices.Clone(q.cells) }
 
 func (q *queryRows) Close() error {
+	defer q.stop()
+	if !q.ended { // or the driver would read all rows that are left
+		q.stop()
+	}
 	var errs []error
 	if q.rows != nil {
 		errs = append(errs, q.rows.Close())
@@ -225,6 +233,9 @@ func (q *queryRows) Close() error {
 	}
 	if q.pool != nil {
 		errs = append(errs, q.pool.Close())
+	}
+	if !q.ended {
+		return nil // what is wrong is that it was stopped
 	}
 	return errors.Join(errs...)
 }
