@@ -72,10 +72,15 @@ type FileReport struct {
 	// BeforeSignUp and UnknownCustomer count rows whose customer signed up only
 	// after them, or is none of those imported before them in the same run. The
 	// rows are kept; many of them say that a mapping or the data is wrong.
-	BeforeSignUp    int            `json:"before_sign_up"`
-	UnknownCustomer int            `json:"unknown_customer"`
-	Reasons         map[string]int `json:"reasons,omitempty"`
-	Examples        []string       `json:"examples,omitempty"` // first refusal of each reason
+	BeforeSignUp    int `json:"before_sign_up"`
+	UnknownCustomer int `json:"unknown_customer"`
+	// RefusedFor counts the rows refused by their problem, Reasons by all that
+	// is told of it. Unknown counts texts that are none of those known, as
+	// "currency EURO"; the rows are kept.
+	RefusedFor map[string]int `json:"refused_for,omitempty"`
+	Unknown    map[string]int `json:"unknown,omitempty"`
+	Reasons    map[string]int `json:"reasons,omitempty"`
+	Examples   []string       `json:"examples,omitempty"` // first refusal of each reason
 }
 
 // ErrTooManyBadRows stops an import. What was stored stays; importing again
@@ -109,7 +114,7 @@ func newImporter(sink Sink, o ImportOptions) *importer {
 func (im *importer) files(ctx context.Context, inputs []Input) ([]FileReport, error) {
 	var reports []FileReport
 	for i, in := range inputs {
-		reports = append(reports, FileReport{Path: in.Path, Table: in.Stream.String(), Reasons: map[string]int{}})
+		reports = append(reports, FileReport{Path: in.Path, Table: in.Stream.String(), Reasons: map[string]int{}, RefusedFor: map[string]int{}, Unknown: map[string]int{}})
 		im.report, im.input = &reports[i], i
 		err := im.file(ctx, in)
 		if err := errors.Join(err, im.flushRejects()); err != nil {
@@ -202,6 +207,12 @@ func (im *importer) add(rec Record) error {
 	if rec.Untimed {
 		im.report.Untimed++
 	}
+	for _, u := range rec.Unknown {
+		if len(im.report.Unknown) >= 100 && im.report.Unknown[u] == 0 {
+			u = "other"
+		}
+		im.report.Unknown[u]++
+	}
 	if im.gather != nil {
 		if im.o.Progress != nil && im.report.Rows%im.o.Batch == 0 {
 			im.o.Progress(im.report.Path, im.report.Rows)
@@ -289,6 +300,7 @@ func (im *importer) clear() {
 // reject counts a row that could not be read.
 func (im *importer) reject(bad *RowError) {
 	im.report.Rejected += bad.Lines
+	im.report.RefusedFor[problemOf(bad)] += bad.Lines
 	im.report.Rows += bad.Lines - 1
 	im.note(bad)
 }

@@ -110,11 +110,13 @@ p8,test,2026-01-10,5,,
 	}
 	want := []FileReport{
 		{Path: customers, Table: "customers", Rows: 4, Rejected: 1, Stored: 2, Duplicate: 1,
+			RefusedFor: map[string]int{"missing": 1}, Unknown: map[string]int{},
 			Reasons: map[string]int{"customer_id: empty": 1}, Examples: []string{customers + ":4: customer_id: empty"}},
 		// p1 gives two events, p2 and p5 one each, p4 one refused; the second p1
 		// conflicts twice.
 		{Path: payments, Table: "payments", Rows: 9, Skipped: 1, Rejected: 3, Stored: 4, Conflict: 2, Refused: 1,
 			Untimed: 1, BeforeSignUp: 1, UnknownCustomer: 1,
+			RefusedFor: map[string]int{"future": 1, "shape": 1, "unreadable": 1}, Unknown: map[string]int{},
 			Reasons: map[string]int{
 				"amount: not a finite decimal number":                                    1,
 				"event_id: payment_due of this id is there already, with other content":  1,

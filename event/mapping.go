@@ -24,6 +24,10 @@ type Mapping struct {
 	// Only skips the rows whose text is none of those listed, in the same
 	// manner: {status: [churned]}. Several columns must all agree.
 	Only map[string][]string `yaml:"only"`
+	// Known lists the texts that a column is expected to have, after Values:
+	// {kind: [visit, order]}. Other texts are kept and counted. The currencies
+	// of ISO 4217 are known unless it says otherwise.
+	Known map[string][]string `yaml:"known"`
 	// Attributes lists the foreign columns of a customers file to keep as
 	// attributes; empty keeps every column that no other rule uses.
 	Attributes []string `yaml:"attributes"`
@@ -110,6 +114,9 @@ var tableColumns = map[Stream][]column{
 		{colCost, false}, {colArm, false}, {colOutcome, false}, {colRecordedAt, false}, {colEventID, false}},
 }
 
+// wordColumns are those of which there may be known texts.
+var wordColumns = []string{"kind", "category", "currency", "channel", "action", "arm", "outcome", "churn_reason"}
+
 // Columns lists the column names of a table in the order of the contract.
 func Columns(s Stream) []string {
 	var names []string
@@ -138,6 +145,14 @@ func (m *Mapping) Validate(s Stream) error {
 	}
 	if err := check("values", sortedKeys(m.Values)...); err != nil {
 		return err
+	}
+	if err := check("known", sortedKeys(m.Known)...); err != nil {
+		return err
+	}
+	for _, k := range sortedKeys(m.Known) {
+		if !slices.Contains(wordColumns, k) {
+			return fmt.Errorf("known.%s: give known texts for %s only", k, strings.Join(wordColumns, ", "))
+		}
 	}
 	for _, k := range sortedKeys(m.Constants) {
 		if m.Constants[k] == "" {
@@ -200,6 +215,7 @@ type source struct {
 	columns  []int // foreign columns; more than one are multiplied
 	constant string
 	values   map[string]string
+	known    map[string]bool // nil: every text is
 }
 
 // plan is a mapping resolved against the header of one file: names have
@@ -245,6 +261,14 @@ func (m *Mapping) resolve(s Stream, header []string) (*plan, error) {
 	for _, c := range tableColumns[s] {
 		own := c.name.String()
 		src := source{constant: m.Constants[own], values: m.Values[own]}
+		if known := m.Known[own]; known != nil {
+			src.known = map[string]bool{}
+			for _, text := range known {
+				src.known[text] = true
+			}
+		} else if c.name == colCurrency {
+			src.known = currencies
+		}
 		foreign, mapped := m.Columns[own]
 		if !mapped {
 			foreign = own

@@ -15,6 +15,9 @@ type Record struct {
 	// the time at which it was reached. That is the state at extraction; it is
 	// not an event and cannot become a feature.
 	Untimed bool
+	// Unknown names columns and their texts that are none of the known ones,
+	// such as "currency EURO".
+	Unknown []string
 }
 
 // row gives the texts of one row by table column. It collects the first error
@@ -24,7 +27,9 @@ type row struct {
 	cells  []string // good until the next row: what stays must be kept
 	isTime func(column int) bool
 	keep   *keeper
-	err    *FieldError
+	// unknown is what Record.Unknown becomes.
+	unknown []string
+	err     *FieldError
 }
 
 func (r *row) fail(column columnName, reason string) {
@@ -54,9 +59,16 @@ func (r *row) text(column columnName) string {
 	return s
 }
 
-func (r *row) word(column columnName) string { return r.keep.word(r.text(column)) }
-func (r *row) id() string                    { return strings.Clone(r.text(colEventID)) }
-func (r *row) customer() string              { return r.keep.customer(r.text(colCustomerID)) }
+func (r *row) word(column columnName) string {
+	s := r.keep.word(r.text(column))
+	if known := r.plan.sources[column].known; known != nil && s != "" && !known[s] {
+		r.unknown = append(r.unknown, column.String()+" "+s)
+	}
+	return s
+}
+
+func (r *row) id() string       { return strings.Clone(r.text(colEventID)) }
+func (r *row) customer() string { return r.keep.customer(r.text(colCustomerID)) }
 
 // product multiplies cells in units and rounds to a millionth, as FromFloat
 // does.
@@ -139,6 +151,7 @@ func (r *row) record() (Record, error) {
 	if r.err != nil {
 		return Record{}, r.err
 	}
+	rec.Unknown = r.unknown
 	return rec, nil
 }
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -100,8 +102,11 @@ func printRefused(w io.Writer, r *event.FileReport) {
 	for _, e := range r.Examples {
 		fmt.Fprintln(w, "refused:", e)
 	}
-	if r.Untimed > 0 {
-		fmt.Fprintf(w, "%s: %d rows have a status without its time (status_at); such a status is not used\n", r.Path, r.Untimed)
+	for _, p := range r.Problems() {
+		fmt.Fprintf(w, "%s: %d %s (%s)\n", r.Path, p.Rows, p.Name, p.Rule)
+	}
+	for _, text := range slices.Sorted(maps.Keys(r.Unknown)) {
+		fmt.Fprintf(w, "%s: unknown: %s in %d rows\n", r.Path, text, r.Unknown[text])
 	}
 }
 
