@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // MaxRowBytes bounds one row, so that an unclosed quote at the head of a large
@@ -257,6 +258,7 @@ func (r *Reader) build(cells []string) (Record, error) {
 			return Record{}, err
 		}
 	}
+	rec.Events = r.keep.take(rec.Events)
 	return rec, nil
 }
 
@@ -282,10 +284,28 @@ func identify(events []Event, seen map[[16]byte]uint64) {
 type keeper struct {
 	words  map[string]string
 	last   string // customer
+	page   []byte // on which texts are kept that come once
 	events []Event
 }
 
-const maxWords = 1 << 12
+const (
+	maxWords  = 1 << 12
+	pageBytes = 1 << 11
+)
+
+// text keeps a text that comes once. Those of some rows share a page, so that
+// whoever keeps one alone for long should clone it.
+func (k *keeper) text(s string) string {
+	if s == "" || len(s) > pageBytes/4 {
+		return strings.Clone(s)
+	}
+	if len(k.page)+len(s) > cap(k.page) {
+		k.page = make([]byte, 0, pageBytes)
+	}
+	start := len(k.page)
+	k.page = append(k.page, s...)
+	return unsafe.String(unsafe.SliceData(k.page[start:]), len(s))
+}
 
 func newKeeper() keeper { return keeper{words: map[string]string{}} }
 
@@ -315,18 +335,22 @@ func (k *keeper) wordOf(b []byte) string {
 // customer keeps an id, which often is that of the row before.
 func (k *keeper) customer(s string) string {
 	if s != k.last {
-		k.last = strings.Clone(s)
+		k.last = k.text(s)
 	}
 	return k.last
 }
 
-// list returns room for the n events of a row. They are cut from a longer
-// list.
+// list returns room for at most n events of a row, which take keeps for it.
+// They are cut from a longer list.
 func (k *keeper) list(n int) []Event {
 	if len(k.events) < n {
 		k.events = make([]Event, 128)
 	}
-	l := k.events[:0:n]
+	return k.events[:0:n]
+}
+
+func (k *keeper) take(events []Event) []Event {
+	n := len(events)
 	k.events = k.events[n:]
-	return l
+	return events[:n:n]
 }

@@ -67,7 +67,7 @@ func (r *row) word(column columnName) string {
 	return s
 }
 
-func (r *row) id() string       { return strings.Clone(r.text(colEventID)) }
+func (r *row) id() string       { return r.keep.text(r.text(colEventID)) }
 func (r *row) customer() string { return r.keep.customer(r.text(colCustomerID)) }
 
 // product multiplies cells in units and rounds to a millionth, as FromFloat
