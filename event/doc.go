@@ -6,14 +6,16 @@
 // due and paid, and may fail or be refunded on the way. Each phase is an
 // [Event] of its own, because each became known at its own time.
 //
-// The steps from a file to a history are
+// The steps from a source to a history are
 //
-//  1. [Open] a CSV or NDJSON file, plain or gzipped;
-//  2. [NewReader] maps foreign columns ([Mapping]) and yields a [Record] a row,
+//  1. [Open] a CSV or NDJSON file, plain or gzipped, or be given [Rows] of
+//     another source by an [Input];
+//  2. a [Reader] maps foreign columns ([Mapping]) and yields a [Record] a row,
 //     or a [*RowError] that names file, line and column, after which reading
 //     goes on;
 //  3. [Import] carries records in batches to a [Sink], counts what was refused
-//     and why, and keeps refused rows in a rejects file;
+//     and why, and keeps refused rows in a rejects file; or [Gather] does the
+//     same and puts all rows in order by customer, in bounded memory;
 //  4. [NewTimeline] pairs the phases of one customer's events again, in order.
 //
 // # The interval rule
@@ -30,6 +32,6 @@
 // # What it leaves out
 //
 // The package reads no clock, opens no network connection and knows neither
-// databases nor features. It repairs nothing: a value it does not understand
+// databases, Parquet nor features. It repairs nothing: a value it does not understand
 // is an error of that row.
 package event

@@ -59,7 +59,7 @@ const (
 	Contact           Type = 8
 )
 
-var typeTable = map[Type]struct {
+var typeTable = [...]struct {
 	name   string
 	stream Stream
 }{
@@ -75,14 +75,19 @@ var typeTable = map[Type]struct {
 
 // String returns a name such as complaint_opened.
 func (t Type) String() string {
-	if e, ok := typeTable[t]; ok {
-		return e.name
+	if int(t) < len(typeTable) && t != 0 {
+		return typeTable[t].name
 	}
 	return fmt.Sprintf("type(%d)", uint8(t))
 }
 
 // Stream returns the stream the type belongs to.
-func (t Type) Stream() Stream { return typeTable[t].stream }
+func (t Type) Stream() Stream {
+	if int(t) < len(typeTable) {
+		return typeTable[t].stream
+	}
+	return 0
+}
 
 // Event is one phase of something that happened to a customer. ID and Type
 // together are its identity: the phases of one complaint or payment share
@@ -136,18 +141,22 @@ const (
 )
 
 // Validate reports the first thing wrong with the event as a *FieldError.
-func (e *Event) Validate() error {
+func (e *Event) Validate() error { return e.validate(false) }
+
+// validate may let pass an event that is yet to get its id.
+func (e *Event) validate(unnamed bool) error {
 	if err := CheckID("customer_id", e.Customer); err != nil {
 		return err
 	}
-	if err := CheckID("event_id", e.ID); err != nil {
-		return err
+	if !unnamed || e.ID != "" {
+		if err := CheckID("event_id", e.ID); err != nil {
+			return err
+		}
 	}
-	entry, ok := typeTable[e.Type]
-	if !ok {
+	if int(e.Type) >= len(typeTable) || typeTable[e.Type].name == "" {
 		return &FieldError{"type", fmt.Sprintf("unknown type %d", e.Type)}
 	}
-	field := fieldTable[e.Type]
+	entry, field := &typeTable[e.Type], &fieldTable[e.Type]
 	if e.At < minTime || e.At >= maxTime { // Never among the latter
 		return &FieldError{field.at, "missing or out of range"}
 	}
@@ -183,7 +192,7 @@ func (e *Event) Validate() error {
 }
 
 // fieldTable names the input columns that the fields of an event come from.
-var fieldTable = map[Type]struct{ at, recorded, kind, value string }{
+var fieldTable = [...]struct{ at, recorded, kind, value string }{
 	Engagement:        {"occurred_at", "recorded_at", "kind", "value"},
 	ComplaintOpened:   {"opened_at", "recorded_at", "category", "severity"},
 	ComplaintResolved: {"resolved_at", "resolved_recorded_at", "category", "satisfaction"},
@@ -276,21 +285,28 @@ func checkRunes(field, s string) error {
 // first phase, so that importing the same row again changes nothing. The
 // ordinal numbers identical rows of one file from 0: two sign-ins noted with
 // the same day are two events.
-func ContentID(e *Event, ordinal uint64) string {
-	h := sha256.New()
-	var n [8]byte
-	number := func(v uint64) {
-		binary.LittleEndian.PutUint64(n[:], v)
-		h.Write(n[:])
-	}
+func ContentID(e *Event, ordinal uint64) string { return contentID(contentHash(e, ordinal)) }
+
+func contentID(h [16]byte) string {
+	var id [33]byte
+	id[0] = 'c'
+	hex.Encode(id[1:], h[:])
+	return string(id[:])
+}
+
+func contentHash(e *Event, ordinal uint64) (head [16]byte) {
+	var room [256]byte
+	b := room[:0]
 	for _, s := range [...]string{e.Type.Stream().String(), e.Customer, e.Kind, e.Channel, e.Arm} {
-		number(uint64(len(s)))
-		h.Write([]byte(s))
+		b = binary.LittleEndian.AppendUint64(b, uint64(len(s)))
+		b = append(b, s...)
 	}
-	number(uint64(e.At))
+	b = binary.LittleEndian.AppendUint64(b, uint64(e.At))
 	if e.HasValue {
-		number(uint64(e.Value))
+		b = binary.LittleEndian.AppendUint64(b, uint64(e.Value))
 	}
-	number(ordinal)
-	return "c" + hex.EncodeToString(h.Sum(nil)[:16])
+	b = binary.LittleEndian.AppendUint64(b, ordinal)
+	sum := sha256.Sum256(b)
+	copy(head[:], sum[:])
+	return head
 }

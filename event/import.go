@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,13 +31,6 @@ func (s Status) String() string { return statusNames[s] }
 type Sink interface {
 	Append(ctx context.Context, events []Event) ([]Status, error)
 	PutCustomers(ctx context.Context, customers []Customer) ([]Status, error)
-}
-
-// Input is one file and how to read it.
-type Input struct {
-	Stream  Stream
-	Path    string
-	Mapping Mapping
 }
 
 // ImportOptions tunes Import. The zero value is ready to use.
@@ -82,10 +72,15 @@ type FileReport struct {
 	// BeforeSignUp and UnknownCustomer count rows whose customer signed up only
 	// after them, or is none of those imported before them in the same run. The
 	// rows are kept; many of them say that a mapping or the data is wrong.
-	BeforeSignUp    int            `json:"before_sign_up"`
-	UnknownCustomer int            `json:"unknown_customer"`
-	Reasons         map[string]int `json:"reasons,omitempty"`
-	Examples        []string       `json:"examples,omitempty"` // first refusal of each reason
+	BeforeSignUp    int `json:"before_sign_up"`
+	UnknownCustomer int `json:"unknown_customer"`
+	// RefusedFor counts the rows refused by their problem, Reasons by all that
+	// is told of it. Unknown counts texts that are none of those known, as
+	// "currency EURO"; the rows are kept.
+	RefusedFor map[string]int `json:"refused_for,omitempty"`
+	Unknown    map[string]int `json:"unknown,omitempty"`
+	Reasons    map[string]int `json:"reasons,omitempty"`
+	Examples   []string       `json:"examples,omitempty"` // first refusal of each reason
 }
 
 // ErrTooManyBadRows stops an import. What was stored stays; importing again
@@ -95,6 +90,10 @@ var ErrTooManyBadRows = errors.New("too many bad rows")
 // Import carries the rows of the inputs to the sink in order. The report holds
 // what was done also when an error is returned.
 func Import(ctx context.Context, inputs []Input, sink Sink, o ImportOptions) ([]FileReport, error) {
+	return newImporter(sink, o).files(ctx, inputs)
+}
+
+func newImporter(sink Sink, o ImportOptions) *importer {
 	if o.Batch <= 0 {
 		o.Batch = 2000
 	}
@@ -104,23 +103,33 @@ func Import(ctx context.Context, inputs []Input, sink Sink, o ImportOptions) ([]
 	if o.Latest == 0 {
 		o.Latest = Never
 	}
-	im := importer{sink: sink, o: o, signedUp: map[string]Time{}}
+	im := &importer{sink: sink, o: o, signedUp: map[string]Time{}}
 	if o.Rejects != nil {
 		im.rejects = csv.NewWriter(o.Rejects)
 	}
+	return im
+}
+
+// files carries the inputs in order.
+func (im *importer) files(ctx context.Context, inputs []Input) ([]FileReport, error) {
 	var reports []FileReport
-	for _, in := range inputs {
-		r, err := im.file(ctx, in)
-		reports = append(reports, r)
-		if im.rejects != nil {
-			im.rejects.Flush()
-			err = errors.Join(err, im.rejects.Error())
-		}
-		if err != nil {
+	for i, in := range inputs {
+		reports = append(reports, FileReport{Path: in.Path, Table: in.Stream.String(), Reasons: map[string]int{}, RefusedFor: map[string]int{}, Unknown: map[string]int{}})
+		im.report, im.input = &reports[i], i
+		err := im.file(ctx, in)
+		if err := errors.Join(err, im.flushRejects()); err != nil {
 			return reports, err
 		}
 	}
 	return reports, nil
+}
+
+func (im *importer) flushRejects() error {
+	if im.rejects == nil {
+		return nil
+	}
+	im.rejects.Flush()
+	return im.rejects.Error()
 }
 
 // importer carries one file at a time.
@@ -128,24 +137,24 @@ type importer struct {
 	sink      Sink
 	o         ImportOptions
 	rejects   *csv.Writer
-	report    FileReport
+	gather    *gatherer // instead of a sink
+	report    *FileReport
+	input     int // number of the file
 	events    []Event
 	customers []Customer
 	lines     []int           // of the file, of each event
 	signedUp  map[string]Time // of the customers of this run, by id
 }
 
-func (im *importer) file(ctx context.Context, in Input) (FileReport, error) {
-	im.report = FileReport{Path: in.Path, Table: in.Stream.String(), Reasons: map[string]int{}}
+func (im *importer) file(ctx context.Context, in Input) error {
 	im.clear()
-	f, err := Open(in.Path)
+	rd, err := in.Reader(ctx)
 	if err != nil {
-		return im.report, err
+		return err
 	}
-	defer f.Close()
-	rd, err := NewReader(f, in.Path, in.Stream, in.Mapping)
-	if err != nil {
-		return im.report, err
+	defer rd.Close()
+	if im.gather != nil {
+		rd.seen = nil // rows are numbered when they are sorted
 	}
 	for {
 		rec, err := rd.Read()
@@ -156,11 +165,11 @@ func (im *importer) file(ctx context.Context, in Input) (FileReport, error) {
 		case errors.As(err, &bad):
 		case err == io.EOF:
 			if err := im.flush(ctx); err != nil {
-				return im.report, err
+				return err
 			}
-			return im.report, im.tooMany(1)
+			return im.tooMany(1)
 		case err != nil:
-			return im.report, errors.Join(im.flush(ctx), err)
+			return errors.Join(im.flush(ctx), err)
 		default:
 			bad = im.future(rd, rec)
 		}
@@ -168,14 +177,16 @@ func (im *importer) file(ctx context.Context, in Input) (FileReport, error) {
 		if bad != nil {
 			im.reject(bad)
 			if err := im.tooMany(1000); err != nil {
-				return im.report, errors.Join(im.flush(ctx), err)
+				return errors.Join(im.flush(ctx), err)
 			}
 			continue
 		}
-		im.add(rec)
+		if err := im.add(rec); err != nil {
+			return err
+		}
 		if len(im.events)+len(im.customers) >= im.o.Batch {
 			if err := im.flush(ctx); err != nil {
-				return im.report, err
+				return err
 			}
 		}
 	}
@@ -192,16 +203,28 @@ func (im *importer) future(rd *Reader, rec Record) *RowError {
 	return nil
 }
 
-func (im *importer) add(rec Record) {
+func (im *importer) add(rec Record) error {
 	if rec.Untimed {
 		im.report.Untimed++
+	}
+	for _, u := range rec.Unknown {
+		if len(im.report.Unknown) >= 100 && im.report.Unknown[u] == 0 {
+			u = "other"
+		}
+		im.report.Unknown[u]++
+	}
+	if im.gather != nil {
+		if im.o.Progress != nil && im.report.Rows%im.o.Batch == 0 {
+			im.o.Progress(im.report.Path, im.report.Rows)
+		}
+		return im.gather.add(im.input, &rec)
 	}
 	if c := rec.Customer; c != nil {
 		im.customers = append(im.customers, *c)
 		if at, ok := im.signedUp[c.ID]; !ok || at == Never {
 			im.signedUp[strings.Clone(c.ID)] = c.SignedUpAt // the id alone, not its row
 		}
-		return
+		return nil
 	}
 	im.events = append(im.events, rec.Events...)
 	for range rec.Events {
@@ -213,6 +236,7 @@ func (im *importer) add(rec Record) {
 	} else if ok && at != Never && first.At < at {
 		im.report.BeforeSignUp++
 	}
+	return nil
 }
 
 func (im *importer) flush(ctx context.Context) error {
@@ -235,28 +259,38 @@ func (im *importer) flush(ctx context.Context) error {
 		all = append(all, st...)
 		for i, s := range st {
 			if s == Conflict {
-				im.note(&RowError{File: im.report.Path, Line: im.lines[i], Lines: 1, Column: "event_id",
-					Reason: im.events[i].Type.String() + " of this id is there already, with other content"})
+				im.conflict(&im.events[i], im.lines[i])
 			}
 		}
 	}
 	for _, s := range all {
-		switch s {
-		case Stored:
-			im.report.Stored++
-		case Duplicate:
-			im.report.Duplicate++
-		case Conflict:
-			im.report.Conflict++
-		case Refused:
-			im.report.Refused++
-		}
+		im.report.count(s)
 	}
 	im.clear()
 	if im.o.Progress != nil {
 		im.o.Progress(im.report.Path, im.report.Rows)
 	}
 	return nil
+}
+
+// count adds what became of an event or customer.
+func (r *FileReport) count(s Status) {
+	switch s {
+	case Stored:
+		r.Stored++
+	case Duplicate:
+		r.Duplicate++
+	case Conflict:
+		r.Conflict++
+	case Refused:
+		r.Refused++
+	}
+}
+
+// conflict notes an event that was not kept.
+func (im *importer) conflict(e *Event, line int) {
+	im.note(&RowError{File: im.report.Path, Line: line, Lines: 1, Column: "event_id",
+		Reason: e.Type.String() + " of this id is there already, with other content"})
 }
 
 func (im *importer) clear() {
@@ -266,6 +300,7 @@ func (im *importer) clear() {
 // reject counts a row that could not be read.
 func (im *importer) reject(bad *RowError) {
 	im.report.Rejected += bad.Lines
+	im.report.RefusedFor[problemOf(bad)] += bad.Lines
 	im.report.Rows += bad.Lines - 1
 	im.note(bad)
 }
@@ -290,73 +325,11 @@ func (im *importer) note(bad *RowError) {
 }
 
 func (im *importer) tooMany(from int) error {
-	r := &im.report
+	r := im.report
 	rows := r.Rows - r.Skipped
 	if rows < from || float64(r.Rejected) <= im.o.MaxBadShare*float64(rows) {
 		return nil
 	}
 	return fmt.Errorf("%s: %w: %d of %d refused (limit %g); first: %s", r.Path, ErrTooManyBadRows,
 		r.Rejected, rows, im.o.MaxBadShare, r.Examples[0])
-}
-
-// FindInputs lists the input files of a directory by their names: a file, or a
-// directory of files, called after a table, such as payments.csv.gz or
-// payments/part-0.csv. Customers come first, each table's files in name order.
-func FindInputs(dir string) ([]Input, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var inputs []Input
-	for _, s := range Streams() {
-		for _, e := range entries {
-			name := e.Name()
-			switch {
-			case e.IsDir() && name == s.String():
-				parts, err := os.ReadDir(filepath.Join(dir, name))
-				if err != nil {
-					return nil, err
-				}
-				for _, p := range parts {
-					if !p.IsDir() && isTable(p.Name()) {
-						inputs = append(inputs, Input{Stream: s, Path: filepath.Join(dir, name, p.Name())})
-					}
-				}
-			case !e.IsDir() && isTable(name) && stem(name) == s.String():
-				inputs = append(inputs, Input{Stream: s, Path: filepath.Join(dir, name)})
-			}
-		}
-	}
-	if len(inputs) == 0 {
-		return nil, fmt.Errorf("%s: no input files; name them after their tables: customers.csv, engagement.csv, complaints.csv, payments.csv, contacts.csv (.ndjson, .gz too)", dir)
-	}
-	return inputs, nil
-}
-
-var tableEndings = []string{".csv", ".csv.gz", ".ndjson", ".ndjson.gz", ".jsonl", ".jsonl.gz"}
-
-func isTable(name string) bool {
-	return slices.ContainsFunc(tableEndings, func(e string) bool {
-		return len(name) > len(e) && name[len(name)-len(e):] == e
-	})
-}
-
-func stem(name string) string {
-	for i := range name {
-		if name[i] == '.' {
-			return name[:i]
-		}
-	}
-	return name
-}
-
-// TableOf tells the table of a file by its name, as FindInputs does.
-func TableOf(path string) (Stream, error) {
-	name := filepath.Base(path)
-	if isTable(name) {
-		if s, err := ParseStream(stem(name)); err == nil {
-			return s, nil
-		}
-	}
-	return 0, fmt.Errorf("%s: the name does not tell the table: call it customers.csv, engagement.csv, complaints.csv, payments.csv or contacts.csv (.ndjson, .gz too), or list it in the project file", path)
 }

@@ -92,8 +92,8 @@ p6,a,2026-01-10,5,,2027-01-11
 p7,a,2026-01-10
 p8,test,2026-01-10,5,,
 `)
-	inputs := []Input{{Customers, customers, Mapping{}},
-		{Payments, payments, Mapping{Skip: map[string][]string{"customer_id": {"test"}}}}}
+	inputs := []Input{{Stream: Customers, Path: customers},
+		{Stream: Payments, Path: payments, Mapping: Mapping{Skip: map[string][]string{"customer_id": {"test"}}}}}
 	var rejects bytes.Buffer
 	var progress []string
 	sink := newMemory()
@@ -110,11 +110,13 @@ p8,test,2026-01-10,5,,
 	}
 	want := []FileReport{
 		{Path: customers, Table: "customers", Rows: 4, Rejected: 1, Stored: 2, Duplicate: 1,
+			RefusedFor: map[string]int{"missing": 1}, Unknown: map[string]int{},
 			Reasons: map[string]int{"customer_id: empty": 1}, Examples: []string{customers + ":4: customer_id: empty"}},
 		// p1 gives two events, p2 and p5 one each, p4 one refused; the second p1
 		// conflicts twice.
 		{Path: payments, Table: "payments", Rows: 9, Skipped: 1, Rejected: 3, Stored: 4, Conflict: 2, Refused: 1,
 			Untimed: 1, BeforeSignUp: 1, UnknownCustomer: 1,
+			RefusedFor: map[string]int{"future": 1, "shape": 1, "unreadable": 1}, Unknown: map[string]int{},
 			Reasons: map[string]int{
 				"amount: not a finite decimal number":                                    1,
 				"event_id: payment_due of this id is there already, with other content":  1,
@@ -174,7 +176,7 @@ func TestImportTwice(t *testing.T) {
 		{"a,2026-01-01,\na,2026-01-01,\nb,2026-01-01,2026-01-02\n", 0, 4},
 		{"a,2026-01-01,2026-01-03\na,2026-01-01,\nb,2026-01-01,2026-01-02\nb,2026-02-01,\n", 2, 4},
 	} {
-		r, err := Import(context.Background(), []Input{{Complaints, file(t, "c.csv", head+tt.text), Mapping{}}}, sink, ImportOptions{})
+		r, err := Import(context.Background(), []Input{{Stream: Complaints, Path: file(t, "c.csv", head+tt.text)}}, sink, ImportOptions{})
 		if err != nil || r[0].Stored != tt.stored || r[0].Duplicate != tt.duplicate {
 			t.Errorf("got %+v, %v, want %d stored, %d duplicate", r, err, tt.stored, tt.duplicate)
 		}
@@ -223,7 +225,7 @@ func TestImportBadShare(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			sink := newMemory()
-			r, err := Import(context.Background(), []Input{{Engagements, file(t, "e.csv", tt.text), Mapping{}}}, sink, ImportOptions{})
+			r, err := Import(context.Background(), []Input{{Stream: Engagements, Path: file(t, "e.csv", tt.text)}}, sink, ImportOptions{})
 			if errors.Is(err, ErrTooManyBadRows) != tt.stops || !tt.stops && err != nil {
 				t.Fatalf("got %v", err)
 			}
@@ -235,7 +237,7 @@ func TestImportBadShare(t *testing.T) {
 	// Rows that are skipped do not water down the share.
 	m := Mapping{Skip: map[string][]string{"kind": {"no"}}}
 	text := "customer_id,occurred_at,kind\n" + strings.Repeat("c,2026-01-01,no\n", 90) + strings.Repeat(",2026-01-01,view\n", 2) + strings.Repeat("c,2026-01-01,view\n", 8)
-	if _, err := Import(context.Background(), []Input{{Engagements, file(t, "e.csv", text), m}}, newMemory(), ImportOptions{}); !errors.Is(err, ErrTooManyBadRows) || !strings.Contains(err.Error(), "2 of 10 refused (limit 0.05); first: ") {
+	if _, err := Import(context.Background(), []Input{{Stream: Engagements, Path: file(t, "e.csv", text), Mapping: m}}, newMemory(), ImportOptions{}); !errors.Is(err, ErrTooManyBadRows) || !strings.Contains(err.Error(), "2 of 10 refused (limit 0.05); first: ") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -246,7 +248,7 @@ func TestImportStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	sink := newMemory()
-	r, err := Import(ctx, []Input{{Engagements, file(t, "e.csv", good), Mapping{}}}, sink, ImportOptions{Batch: 10,
+	r, err := Import(ctx, []Input{{Stream: Engagements, Path: file(t, "e.csv", good)}}, sink, ImportOptions{Batch: 10,
 		Progress: func(string, int) {
 			if sink.batches == 3 {
 				cancel()
@@ -258,14 +260,14 @@ func TestImportStops(t *testing.T) {
 
 	failing := newMemory()
 	failing.fail = errors.New("disk full")
-	if r, err := Import(context.Background(), []Input{{Engagements, file(t, "e.csv", good), Mapping{}}}, failing, ImportOptions{}); !errors.Is(err, failing.fail) || !strings.Contains(err.Error(), "e.csv: disk full") || r[0].Stored != 0 {
+	if r, err := Import(context.Background(), []Input{{Stream: Engagements, Path: file(t, "e.csv", good)}}, failing, ImportOptions{}); !errors.Is(err, failing.fail) || !strings.Contains(err.Error(), "e.csv: disk full") || r[0].Stored != 0 {
 		t.Errorf("failing sink: %+v, %v", r, err)
 	}
-	if _, err := Import(context.Background(), []Input{{Engagements, file(t, "e.csv", good), Mapping{}}}, newMemory(), ImportOptions{Rejects: noSpace{}}); err != nil {
+	if _, err := Import(context.Background(), []Input{{Stream: Engagements, Path: file(t, "e.csv", good)}}, newMemory(), ImportOptions{Rejects: noSpace{}}); err != nil {
 		t.Errorf("no rejects, and yet: %v", err)
 	}
 	bad := good + ",2026-01-01,view\n"
-	if _, err := Import(context.Background(), []Input{{Engagements, file(t, "e.csv", bad), Mapping{}}}, newMemory(), ImportOptions{Rejects: noSpace{}}); !errors.Is(err, errNoSpace) {
+	if _, err := Import(context.Background(), []Input{{Stream: Engagements, Path: file(t, "e.csv", bad)}}, newMemory(), ImportOptions{Rejects: noSpace{}}); !errors.Is(err, errNoSpace) {
 		t.Errorf("the rejects file cannot be written: %v", err)
 	}
 
@@ -273,11 +275,11 @@ func TestImportStops(t *testing.T) {
 	// error; the files after it are not begun.
 	long := good + `"` + strings.Repeat("x\n", MaxRowBytes)
 	sink = newMemory()
-	r, err = Import(context.Background(), []Input{{Engagements, file(t, "e.csv", long), Mapping{}}, {Engagements, file(t, "f.csv", good), Mapping{}}}, sink, ImportOptions{})
+	r, err = Import(context.Background(), []Input{{Stream: Engagements, Path: file(t, "e.csv", long)}, {Stream: Engagements, Path: file(t, "f.csv", good)}}, sink, ImportOptions{})
 	if !errors.Is(err, errRowTooLong) || len(r) != 1 || r[0].Stored != 100 || r[0].Rows != 100 {
 		t.Errorf("got %+v, %v", r, err)
 	}
-	for _, in := range []Input{{Engagements, "none.csv", Mapping{}}, {Payments, file(t, "e.csv", good), Mapping{}}} {
+	for _, in := range []Input{{Stream: Engagements, Path: "none.csv"}, {Stream: Payments, Path: file(t, "e.csv", good)}} {
 		if r, err := Import(context.Background(), []Input{in}, sink, ImportOptions{}); err == nil || len(r) != 1 {
 			t.Errorf("%+v: %+v, %v", in, r, err)
 		}
@@ -292,7 +294,7 @@ func TestImportReasons(t *testing.T) {
 	for i := range 300 {
 		b.WriteString("c,2026-01-01,view" + strings.Repeat(",x", i+1) + "\n")
 	}
-	r, err := Import(context.Background(), []Input{{Engagements, file(t, "e.csv", b.String()), Mapping{}}}, newMemory(), ImportOptions{MaxBadShare: 1})
+	r, err := Import(context.Background(), []Input{{Stream: Engagements, Path: file(t, "e.csv", b.String())}}, newMemory(), ImportOptions{MaxBadShare: 1})
 	if err != nil || len(r[0].Reasons) != 101 || r[0].Reasons["other"] != 200 || len(r[0].Examples) != 20 {
 		t.Errorf("%d reasons, %d other, %d examples, %v", len(r[0].Reasons), r[0].Reasons["other"], len(r[0].Examples), err)
 	}
@@ -300,7 +302,7 @@ func TestImportReasons(t *testing.T) {
 
 func TestFindInputs(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"payments.csv.gz", "customers.csv", "engagement/b.ndjson", "engagement/a.csv", "engagement/notes.txt",
+	for _, name := range []string{"payments.csv.gz", "customers.csv", "engagement/b.ndjson", "engagement/a.csv", "engagement/notes.txt", "engagement/shard=1/c.csv.zst", "engagement/shard=1/_SUCCESS.csv", "engagement/_tmp/d.csv", "engagement/shard=1/.e.csv", "engagement/shard=0/f.parquet",
 		"complaints.jsonl", "orders.csv", "contacts.csv.bak", "contacts.xlsx", ".csv", "customers.old.txt"} {
 		path := filepath.Join(dir, name)
 		os.MkdirAll(filepath.Dir(path), 0o700)
@@ -315,6 +317,7 @@ func TestFindInputs(t *testing.T) {
 		got = append(got, in.Stream.String()+" "+filepath.ToSlash(rel))
 	}
 	want := []string{"customers customers.csv", "engagement engagement/a.csv", "engagement engagement/b.ndjson",
+		"engagement engagement/shard=0/f.parquet", "engagement engagement/shard=1/c.csv.zst",
 		"complaints complaints.jsonl", "payments payments.csv.gz"}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v, want %q", got, err, want)

@@ -24,13 +24,17 @@ type Mapping struct {
 	// Only skips the rows whose text is none of those listed, in the same
 	// manner: {status: [churned]}. Several columns must all agree.
 	Only map[string][]string `yaml:"only"`
+	// Known lists the texts that a column is expected to have, after Values:
+	// {kind: [visit, order]}. Other texts are kept and counted. The currencies
+	// of ISO 4217 are known unless it says otherwise.
+	Known map[string][]string `yaml:"known"`
 	// Attributes lists the foreign columns of a customers file to keep as
 	// attributes; empty keeps every column that no other rule uses.
 	Attributes []string `yaml:"attributes"`
 	// Drop lists foreign columns not to use, though they would be attributes or
 	// happen to have the name of a table column.
 	Drop []string `yaml:"drop"`
-	// Format is csv or ndjson; empty goes by the file name.
+	// Format is csv, ndjson or parquet; empty goes by the file name.
 	Format string `yaml:"format"`
 	// Delimiter of a CSV file, one character; empty is a comma.
 	Delimiter string `yaml:"delimiter"`
@@ -46,32 +50,78 @@ type Mapping struct {
 
 // column describes one column of an input table.
 type column struct {
-	name     string
+	name     columnName
 	required bool
 }
+
+// columnName is that of a column in any of the tables.
+type columnName uint8
+
+const (
+	colCustomerID columnName = iota
+	colSignedUpAt
+	colChurnedAt
+	colChurnReason
+	colConsent
+	colOccurredAt
+	colKind
+	colValue
+	colRecordedAt
+	colEventID
+	colOpenedAt
+	colCategory
+	colSeverity
+	colChannel
+	colResolvedAt
+	colResolvedAfterHours
+	colSatisfaction
+	colResolvedRecordedAt
+	colDueAt
+	colAmount
+	colCurrency
+	colStatus
+	colPaidAt
+	colStatusAt
+	colPaidRecordedAt
+	colAction
+	colCost
+	colArm
+	colOutcome
+	columnCount // how many there are
+)
+
+var columnNames = [columnCount]string{"customer_id", "signed_up_at", "churned_at", "churn_reason", "consent", "occurred_at", "kind",
+	"value", "recorded_at", "event_id", "opened_at", "category", "severity", "channel", "resolved_at", "resolved_after_hours",
+	"satisfaction", "resolved_recorded_at", "due_at", "amount", "currency", "status", "paid_at", "status_at", "paid_recorded_at",
+	"action", "cost", "arm", "outcome"}
+
+func (n columnName) String() string { return columnNames[n] }
 
 // tableColumns is the input contract (docs/data.md). resolved_after_hours is
 // an alternative to resolved_at for sources that give a length only.
 var tableColumns = map[Stream][]column{
-	Customers: {{"customer_id", true}, {"signed_up_at", false}, {"churned_at", false},
-		{"churn_reason", false}, {"consent", false}},
-	Engagements: {{"customer_id", true}, {"occurred_at", true}, {"kind", true}, {"value", false},
-		{"recorded_at", false}, {"event_id", false}},
-	Complaints: {{"customer_id", true}, {"opened_at", true}, {"category", false}, {"severity", false},
-		{"channel", false}, {"resolved_at", false}, {"resolved_after_hours", false}, {"satisfaction", false},
-		{"recorded_at", false}, {"resolved_recorded_at", false}, {"event_id", false}},
-	Payments: {{"customer_id", true}, {"due_at", false}, {"amount", true}, {"currency", false},
-		{"status", false}, {"paid_at", false}, {"status_at", false}, {"recorded_at", false},
-		{"paid_recorded_at", false}, {"event_id", false}},
-	Contacts: {{"customer_id", true}, {"occurred_at", true}, {"action", false}, {"channel", false},
-		{"cost", false}, {"arm", false}, {"outcome", false}, {"recorded_at", false}, {"event_id", false}},
+	Customers: {{colCustomerID, true}, {colSignedUpAt, false}, {colChurnedAt, false},
+		{colChurnReason, false}, {colConsent, false}},
+	Engagements: {{colCustomerID, true}, {colOccurredAt, true}, {colKind, true}, {colValue, false},
+		{colRecordedAt, false}, {colEventID, false}},
+	Complaints: {{colCustomerID, true}, {colOpenedAt, true}, {colCategory, false}, {colSeverity, false},
+		{colChannel, false}, {colResolvedAt, false}, {colResolvedAfterHours, false}, {colSatisfaction, false},
+		{colRecordedAt, false}, {colResolvedRecordedAt, false}, {colEventID, false}},
+	Payments: {{colCustomerID, true}, {colDueAt, false}, {colAmount, true}, {colCurrency, false},
+		{colStatus, false}, {colPaidAt, false}, {colStatusAt, false}, {colRecordedAt, false},
+		{colPaidRecordedAt, false}, {colEventID, false}},
+	Contacts: {{colCustomerID, true}, {colOccurredAt, true}, {colAction, false}, {colChannel, false},
+		{colCost, false}, {colArm, false}, {colOutcome, false}, {colRecordedAt, false}, {colEventID, false}},
 }
+
+// wordColumns are those of which there may be known texts.
+var wordColumns = []string{"kind", "category", "currency", "channel", "action", "arm", "outcome", "churn_reason"}
 
 // Columns lists the column names of a table in the order of the contract.
 func Columns(s Stream) []string {
 	var names []string
 	for _, c := range tableColumns[s] {
-		names = append(names, c.name)
+		names = append(names, c.name.String())
 	}
 	return names
 }
@@ -96,6 +146,14 @@ func (m *Mapping) Validate(s Stream) error {
 	if err := check("values", sortedKeys(m.Values)...); err != nil {
 		return err
 	}
+	if err := check("known", sortedKeys(m.Known)...); err != nil {
+		return err
+	}
+	for _, k := range sortedKeys(m.Known) {
+		if !slices.Contains(wordColumns, k) {
+			return fmt.Errorf("known.%s: give known texts for %s only", k, strings.Join(wordColumns, ", "))
+		}
+	}
 	for _, k := range sortedKeys(m.Constants) {
 		if m.Constants[k] == "" {
 			return fmt.Errorf("constants.%s is empty: leave it out, or name a column for it under columns", k)
@@ -114,9 +172,9 @@ func (m *Mapping) Validate(s Stream) error {
 		return fmt.Errorf("delimiter %q: give one character", m.Delimiter)
 	}
 	switch m.Format {
-	case "", "csv", "ndjson":
+	case "", "csv", "ndjson", "parquet":
 	default:
-		return fmt.Errorf("format %q: use csv or ndjson", m.Format)
+		return fmt.Errorf("format %q: use csv, ndjson or parquet", m.Format)
 	}
 	if m.Lag < 0 {
 		return fmt.Errorf("lag %s: nothing can be known before it happened", m.Lag)
@@ -153,20 +211,24 @@ func (r *skipRule) skips(cells []string) bool {
 
 // source says where the text of one table column comes from.
 type source struct {
+	given    bool
 	columns  []int // foreign columns; more than one are multiplied
 	constant string
 	values   map[string]string
+	known    map[string]bool // nil: every text is
 }
 
 // plan is a mapping resolved against the header of one file: names have
 // become indices.
 type plan struct {
 	stream     Stream
-	sources    map[string]source
+	sources    [columnCount]source
 	skips      []skipRule
 	attributes []int
 	header     []string
+	used       []bool // of the columns of the header: whether a row needs it
 	times      *timeParser
+	isoTimes   *timeParser // of cells that were times where they came from
 	lag        Duration
 }
 
@@ -190,13 +252,26 @@ func (m *Mapping) resolve(s Stream, header []string) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{stream: s, sources: map[string]source{}, header: header, times: times, lag: m.Lag}
+	isoTimes, err := newTimeParser("", m.TimeZone)
+	if err != nil {
+		return nil, err
+	}
 	used := make([]bool, len(header))
+	p := &plan{stream: s, header: header, used: used, times: times, isoTimes: isoTimes, lag: m.Lag}
 	for _, c := range tableColumns[s] {
-		src := source{constant: m.Constants[c.name], values: m.Values[c.name]}
-		foreign, mapped := m.Columns[c.name]
+		own := c.name.String()
+		src := source{constant: m.Constants[own], values: m.Values[own]}
+		if known := m.Known[own]; known != nil {
+			src.known = map[string]bool{}
+			for _, text := range known {
+				src.known[text] = true
+			}
+		} else if c.name == colCurrency {
+			src.known = currencies
+		}
+		foreign, mapped := m.Columns[own]
 		if !mapped {
-			foreign = c.name
+			foreign = own
 		}
 		if src.constant == "" {
 			for _, name := range factors(foreign, index) {
@@ -213,14 +288,11 @@ func (m *Mapping) resolve(s Stream, header []string) (*plan, error) {
 				}
 			}
 		}
-		if src.constant != "" || len(src.columns) > 0 {
-			p.sources[c.name] = src
-		}
+		src.given = src.constant != "" || len(src.columns) > 0
+		p.sources[c.name] = src
 	}
-	if _, ok := p.sources["paid_at"]; s == Payments && !ok {
-		if _, ok := p.sources["due_at"]; !ok {
-			return nil, fmt.Errorf("no column for due_at or paid_at; the header has %s; map one under columns", list(header))
-		}
+	if s == Payments && !p.sources[colPaidAt].given && !p.sources[colDueAt].given {
+		return nil, fmt.Errorf("no column for due_at or paid_at; the header has %s; map one under columns", list(header))
 	}
 	for _, name := range sortedKeys(m.Skip) {
 		i, ok := index[name]
@@ -257,6 +329,12 @@ func (m *Mapping) resolve(s Stream, header []string) (*plan, error) {
 			return nil, fmt.Errorf("%d columns would become attributes, more than %d: list those to keep under attributes", len(p.attributes), MaxAttributes)
 		}
 	}
+	for _, i := range p.attributes {
+		used[i] = true
+	}
+	for _, s := range p.skips {
+		used[s.column] = true
+	}
 	return p, nil
 }
 
@@ -272,12 +350,13 @@ func factors(foreign string, index map[string]int) []string {
 func (m *Mapping) asked(s Stream) []string {
 	var names []string
 	for _, c := range tableColumns[s] {
-		foreign, mapped := m.Columns[c.name]
+		own := c.name.String()
+		foreign, mapped := m.Columns[own]
 		switch {
 		case mapped:
 			names = append(names, strings.Split(foreign, " * ")...)
-		case m.Constants[c.name] == "":
-			names = append(names, c.name)
+		case m.Constants[own] == "":
+			names = append(names, own)
 		}
 	}
 	for _, more := range [][]string{sortedKeys(m.Skip), sortedKeys(m.Only), m.Attributes, m.Drop} {

@@ -249,7 +249,7 @@ func TestMappingValidate(t *testing.T) {
 		{Payments, Mapping{Constants: map[string]string{"status": "ok"}, Values: map[string]map[string]string{"status": {"ok": "paid"}}}, "translates nothing"},
 		{Payments, Mapping{Attributes: []string{"x"}}, "attributes are for the customers table only"},
 		{Payments, Mapping{Delimiter: ";;"}, `delimiter ";;": give one character`},
-		{Payments, Mapping{Format: "parquet"}, `format "parquet": use csv or ndjson`},
+		{Payments, Mapping{Format: "xlsx"}, `format "xlsx": use csv, ndjson or parquet`},
 		{Payments, Mapping{TimeFormat: "dd.mm.yyyy"}, "has no year"},
 		{Payments, Mapping{TimeZone: "CEST?"}, "is not known"},
 		{Payments, Mapping{Lag: -Day}, "lag -1d: nothing can be known before it happened"},

@@ -38,9 +38,10 @@ func newNDJSON(r io.Reader, file string, columns []string) *ndjsonRows {
 	return n
 }
 
-func (n *ndjsonRows) header() []string  { return n.head }
-func (n *ndjsonRows) place() (int, int) { return n.line, 1 }
-func (n *ndjsonRows) text() []string    { return []string{strings.ToValidUTF8(string(n.raw), "\uFFFD")} }
+func (n *ndjsonRows) Columns() []string { return n.head }
+func (n *ndjsonRows) Place() (int, int) { return n.line, 1 }
+func (n *ndjsonRows) Row() []string     { return []string{strings.ToValidUTF8(string(n.raw), "\uFFFD")} }
+func (n *ndjsonRows) Close() error      { return nil }
 
 // column returns the place of a column, which may be a new one.
 func (n *ndjsonRows) column(name string) int {
@@ -54,7 +55,7 @@ func (n *ndjsonRows) column(name string) int {
 	return i
 }
 
-func (n *ndjsonRows) next() ([]string, error) {
+func (n *ndjsonRows) Next() ([]string, error) {
 	for n.in.Scan() {
 		n.line++
 		if n.raw = bytes.TrimSpace(n.in.Bytes()); len(n.raw) == 0 {
@@ -62,7 +63,7 @@ func (n *ndjsonRows) next() ([]string, error) {
 		}
 		clear(n.cells)
 		if err := n.object(n.raw); err != nil {
-			return nil, &RowError{File: n.file, Line: n.line, Lines: 1, Reason: err.Error(), Row: n.text()}
+			return nil, &RowError{File: n.file, Line: n.line, Lines: 1, Reason: err.Error(), Row: n.Row()}
 		}
 		return n.cells, nil
 	}

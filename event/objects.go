@@ -16,7 +16,7 @@ func NewObjects(r io.Reader, file string, columns []string, most, before int) *O
 
 // Next returns the cells of a row in the order of Columns, good until the next
 // call. A *RowError lets reading go on; other errors, among them io.EOF, end it.
-func (o *Objects) Next() ([]string, error) { return o.rows.next() }
+func (o *Objects) Next() ([]string, error) { return o.rows.Next() }
 
 // Line is that of the row that Next returned.
 func (o *Objects) Line() int { return o.rows.line }
@@ -28,4 +28,4 @@ func (o *Objects) Columns() []string { return o.rows.head }
 func (o *Objects) Has(column string) bool { return o.rows.met[column] }
 
 // Row is what Next returned, as it stands in the file.
-func (o *Objects) Row() []string { return o.rows.text() }
+func (o *Objects) Row() []string { return o.rows.Row() }

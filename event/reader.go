@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unsafe"
 )
 
 // MaxRowBytes bounds one row, so that an unclosed quote at the head of a large
@@ -66,53 +67,107 @@ type readCloser struct {
 
 func (r readCloser) Close() error { return r.close() }
 
-// Reader reads the rows of one file as records of one table.
+// Rows yields the cells of one source, a file or the result of a query, row by
+// row under one header.
+//
+// It may have two methods more. Want(columns []bool) error is told, before the
+// first row and whenever the columns grow, which of them will be looked at.
+// IsTime(column int) bool tells that the cell of the row that Next returned was
+// a time where it came from, and is written as RFC 3339 whatever the mapping's
+// format is, without a zone if it had none.
+type Rows interface {
+	// Columns names the columns; they may grow from row to row.
+	Columns() []string
+	// Next returns cells in the order of Columns, good until the next call; a
+	// *RowError lets reading go on, other errors, among them io.EOF, end it.
+	Next() (cells []string, err error)
+	// Place returns the line on which the row that Next returned begins, and
+	// how many lines it takes up.
+	Place() (line, lines int)
+	// Row returns that row for the rejects file.
+	Row() []string
+	Close() error
+}
+
+// Reader reads the rows of one source as records of one table.
 type Reader struct {
 	file    string
-	rows    rowSource
+	rows    Rows
+	isTime  func(column int) bool // nil: none is
 	plan    *plan
 	mapping Mapping
 	stream  Stream
-	seen    map[[16]byte]uint64 // rows without an id, to number identical ones
+	seen    map[[16]byte]uint64 // rows without an id, to number identical ones; nil numbers none
+	keep    keeper
 	skipped int
 	err     error // what ended reading
 }
 
-// rowSource yields the cells of a file row by row under one header.
-type rowSource interface {
-	// next returns cells in the order of the header, good until the next call;
-	// a *RowError lets reading go on, other errors end it.
-	next() (cells []string, err error)
-	// place returns the line on which the row that next returned begins, and
-	// how many lines it takes up.
-	place() (line, lines int)
-	// text returns that row for the rejects file.
-	text() []string
-	// header names the columns; it may grow from row to row.
-	header() []string
+// NewReader reads text: the header at once, and resolves the mapping against
+// it. name is the file name used in errors; its ending tells the format unless
+// the mapping does.
+func NewReader(r io.Reader, name string, s Stream, m Mapping) (*Reader, error) {
+	rows, err := TextRows(r, name, s, m)
+	if err != nil {
+		return nil, err
+	}
+	return NewRowReader(rows, name, s, m)
 }
 
-// NewReader reads the header and resolves the mapping against it. name is the
-// file name used in errors; its ending tells the format unless the mapping
-// does.
-func NewReader(r io.Reader, name string, s Stream, m Mapping) (*Reader, error) {
+// TextRows are the rows of CSV or NDJSON.
+func TextRows(r io.Reader, name string, s Stream, m Mapping) (Rows, error) {
 	if err := m.Validate(s); err != nil {
 		return nil, fmt.Errorf("%s: mapping: %w", name, err)
+	}
+	if m.Format == "parquet" {
+		return nil, fmt.Errorf("%s: Parquet is not text", name)
 	}
 	br, err := Text(r)
 	if err != nil {
 		return nil, fmt.Errorf("%s:1: %w", name, err)
 	}
-	rd := &Reader{file: name, mapping: m, stream: s, seen: map[[16]byte]uint64{}}
 	if m.Format == "ndjson" || m.Format == "" && IsNDJSON(name) {
-		rd.rows = newNDJSON(br, name, m.asked(s))
-	} else if rd.rows, err = newCSV(br, name, m.Delimiter); err != nil {
-		return nil, err
+		return newNDJSON(br, name, m.asked(s)), nil
 	}
-	if rd.plan, err = m.resolve(s, slices.Clone(rd.rows.header())); err != nil {
+	return newCSV(br, name, m.Delimiter)
+}
+
+// NewRowReader reads rows of any source.
+func NewRowReader(rows Rows, name string, s Stream, m Mapping) (*Reader, error) {
+	if err := m.Validate(s); err != nil {
+		return nil, fmt.Errorf("%s: mapping: %w", name, err)
+	}
+	rd := &Reader{file: name, rows: rows, mapping: m, stream: s, seen: map[[16]byte]uint64{}, keep: newKeeper()}
+	if t, ok := rows.(interface{ IsTime(int) bool }); ok {
+		rd.isTime = t.IsTime
+	}
+	if err := rd.resolve(); err != nil {
+		var fe *wantError
+		if errors.As(err, &fe) {
+			return nil, fe.error
+		}
 		return nil, fmt.Errorf("%s:1: %w", name, err)
 	}
 	return rd, nil
+}
+
+// wantError is what the source says of a column that it cannot read. It names
+// its file itself.
+type wantError struct{ error }
+
+// resolve makes the plan for the columns that there are.
+func (r *Reader) resolve() error {
+	p, err := r.mapping.resolve(r.stream, slices.Clone(r.rows.Columns()))
+	if err != nil {
+		return err
+	}
+	if w, ok := r.rows.(interface{ Want([]bool) error }); ok {
+		if err := w.Want(p.used); err != nil {
+			return &wantError{err}
+		}
+	}
+	r.plan = p
+	return nil
 }
 
 // Text skips a byte order mark and tells what is not text.
@@ -143,7 +198,7 @@ func (r *Reader) Skipped() int { return r.skipped }
 // *RowError the next call reads the next row; any other error is final.
 func (r *Reader) Read() (Record, error) {
 	for r.err == nil {
-		cells, err := r.rows.next()
+		cells, err := r.rows.Next()
 		if bad, ok := err.(*RowError); ok {
 			return Record{}, bad
 		}
@@ -151,32 +206,33 @@ func (r *Reader) Read() (Record, error) {
 			r.err = err
 			break
 		}
-		if h := r.rows.header(); len(r.plan.header) != len(h) {
+		if len(r.plan.header) != len(r.rows.Columns()) {
 			// NDJSON: new keys may appear in any row.
-			p, err := r.mapping.resolve(r.stream, slices.Clone(h))
-			if err != nil {
+			if err := r.resolve(); err != nil {
 				return Record{}, r.refuse(&FieldError{"", err.Error()})
 			}
-			r.plan = p
 		}
-		if slices.ContainsFunc(r.plan.skips, func(s skipRule) bool { return s.skips(cells) }) {
+		if r.plan.skips != nil && slices.ContainsFunc(r.plan.skips, func(s skipRule) bool { return s.skips(cells) }) {
 			r.skipped++
 			continue
 		}
-		rec, err := r.build(r.plan, cells)
+		rec, err := r.build(cells)
 		if err != nil {
 			return Record{}, r.refuse(err)
 		}
-		rec.Line, _ = r.rows.place()
+		rec.Line, _ = r.rows.Place()
 		return rec, nil
 	}
 	return Record{}, r.err
 }
 
+// Close closes the rows below.
+func (r *Reader) Close() error { return r.rows.Close() }
+
 // refuse makes the error of the row that was read last.
 func (r *Reader) refuse(reason error) *RowError {
-	bad := &RowError{File: r.file, Reason: reason.Error(), Row: r.rows.text()}
-	bad.Line, bad.Lines = r.rows.place()
+	bad := &RowError{File: r.file, Reason: reason.Error(), Row: r.rows.Row()}
+	bad.Line, bad.Lines = r.rows.Place()
 	var fe *FieldError
 	if errors.As(reason, &fe) {
 		bad.Column, bad.Reason = fe.Field, fe.Reason
@@ -185,8 +241,8 @@ func (r *Reader) refuse(reason error) *RowError {
 }
 
 // build turns cells into a validated record with ids.
-func (r *Reader) build(p *plan, cells []string) (Record, error) {
-	rw := row{plan: p, cells: cells}
+func (r *Reader) build(cells []string) (Record, error) {
+	rw := row{plan: r.plan, cells: cells, isTime: r.isTime, keep: &r.keep}
 	rec, err := rw.record()
 	if err != nil {
 		return Record{}, err
@@ -194,28 +250,107 @@ func (r *Reader) build(p *plan, cells []string) (Record, error) {
 	if rec.Customer != nil {
 		return rec, rec.Customer.Validate()
 	}
-	r.identify(rec.Events)
+	if r.seen != nil {
+		identify(rec.Events, r.seen)
+	}
 	for i := range rec.Events {
-		if err := rec.Events[i].Validate(); err != nil {
+		if err := rec.Events[i].validate(r.seen == nil); err != nil {
 			return Record{}, err
 		}
 	}
+	rec.Events = r.keep.take(rec.Events)
 	return rec, nil
 }
 
 // identify gives the phases of a row without event_id a common content id.
-func (r *Reader) identify(events []Event) {
+// seen counts the identical rows of the same file before it.
+func identify(events []Event, seen map[[16]byte]uint64) {
 	if len(events) == 0 || events[0].ID != "" {
 		return
 	}
-	id := ContentID(&events[0], 0)
-	var key [16]byte
-	copy(key[:], id[1:17])
-	if n := r.seen[key]; n > 0 {
-		id = ContentID(&events[0], n)
+	hash := contentHash(&events[0], 0)
+	n := seen[hash]
+	if seen[hash] = n + 1; n > 0 {
+		hash = contentHash(&events[0], n)
 	}
-	r.seen[key]++
+	id := contentID(hash)
 	for i := range events {
 		events[i].ID = id
 	}
+}
+
+// keeper makes texts of cells, which the next row overwrites, into texts that
+// stay. Words that come again and again are kept once.
+type keeper struct {
+	words  map[string]string
+	last   string // customer
+	page   []byte // on which texts are kept that come once
+	events []Event
+}
+
+const (
+	maxWords  = 1 << 12
+	pageBytes = 1 << 11
+)
+
+// text keeps a text that comes once. Those of some rows share a page, so that
+// whoever keeps one alone for long should clone it.
+func (k *keeper) text(s string) string {
+	if s == "" || len(s) > pageBytes/4 {
+		return strings.Clone(s)
+	}
+	if len(k.page)+len(s) > cap(k.page) {
+		k.page = make([]byte, 0, pageBytes)
+	}
+	start := len(k.page)
+	k.page = append(k.page, s...)
+	return unsafe.String(unsafe.SliceData(k.page[start:]), len(s))
+}
+
+func newKeeper() keeper { return keeper{words: map[string]string{}} }
+
+// word keeps a text of which there are few.
+func (k *keeper) word(s string) string {
+	if s == "" {
+		return ""
+	}
+	w, ok := k.words[s]
+	if !ok {
+		w = strings.Clone(s)
+		if len(k.words) < maxWords && len(w) <= MaxIDLength {
+			k.words[w] = w
+		}
+	}
+	return w
+}
+
+// wordOf is word without a string to look at.
+func (k *keeper) wordOf(b []byte) string {
+	if w, ok := k.words[string(b)]; ok {
+		return w
+	}
+	return k.word(string(b))
+}
+
+// customer keeps an id, which often is that of the row before.
+func (k *keeper) customer(s string) string {
+	if s != k.last {
+		k.last = k.text(s)
+	}
+	return k.last
+}
+
+// list returns room for at most n events of a row, which take keeps for it.
+// They are cut from a longer list.
+func (k *keeper) list(n int) []Event {
+	if len(k.events) < n {
+		k.events = make([]Event, 128)
+	}
+	return k.events[:0:n]
+}
+
+func (k *keeper) take(events []Event) []Event {
+	n := len(events)
+	k.events = k.events[n:]
+	return events[:n:n]
 }

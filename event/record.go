@@ -15,43 +15,64 @@ type Record struct {
 	// the time at which it was reached. That is the state at extraction; it is
 	// not an event and cannot become a feature.
 	Untimed bool
+	// Unknown names columns and their texts that are none of the known ones,
+	// such as "currency EURO".
+	Unknown []string
 }
 
 // row gives the texts of one row by table column. It collects the first error
 // so that the builders below read straight down.
 type row struct {
-	plan  *plan
-	cells []string
-	err   *FieldError
+	plan   *plan
+	cells  []string // good until the next row: what stays must be kept
+	isTime func(column int) bool
+	keep   *keeper
+	// unknown is what Record.Unknown becomes.
+	unknown []string
+	err     *FieldError
 }
 
-func (r *row) fail(field, reason string) {
+func (r *row) fail(column columnName, reason string) {
 	if r.err == nil {
-		r.err = &FieldError{field, reason}
+		r.err = &FieldError{column.String(), reason}
 	}
 }
 
-func (r *row) text(name string) string {
-	src, ok := r.plan.sources[name]
+// text looks at a cell; word, id and customer keep what they return.
+func (r *row) text(column columnName) string {
+	src := &r.plan.sources[column]
 	switch {
-	case !ok:
+	case !src.given:
 		return ""
 	case src.constant != "":
 		return src.constant
 	}
 	if len(src.columns) > 1 {
-		return r.product(name, src.columns)
+		return r.product(column, src.columns)
 	}
 	s := strings.TrimSpace(r.cells[src.columns[0]])
-	if v, ok := src.values[s]; ok {
-		return v
+	if src.values != nil {
+		if v, ok := src.values[s]; ok {
+			return v
+		}
 	}
 	return s
 }
 
+func (r *row) word(column columnName) string {
+	s := r.keep.word(r.text(column))
+	if known := r.plan.sources[column].known; known != nil && s != "" && !known[s] {
+		r.unknown = append(r.unknown, column.String()+" "+s)
+	}
+	return s
+}
+
+func (r *row) id() string       { return r.keep.text(r.text(colEventID)) }
+func (r *row) customer() string { return r.keep.customer(r.text(colCustomerID)) }
+
 // product multiplies cells in units and rounds to a millionth, as FromFloat
 // does.
-func (r *row) product(name string, columns []int) string {
+func (r *row) product(column columnName, columns []int) string {
 	f := 1.0
 	for _, c := range columns {
 		s := strings.TrimSpace(r.cells[c])
@@ -60,48 +81,52 @@ func (r *row) product(name string, columns []int) string {
 		}
 		a, err := ParseAmount(s)
 		if err != nil {
-			r.fail(name, fmt.Sprintf("column %q: %v", r.plan.header[c], err))
+			r.fail(column, fmt.Sprintf("column %q: %v", r.plan.header[c], err))
 			return ""
 		}
 		f *= a.Float()
 	}
 	a, err := FromFloat(f)
 	if err != nil {
-		r.fail(name, err.Error())
+		r.fail(column, err.Error())
 		return ""
 	}
 	return a.String()
 }
 
-func (r *row) time(name string) Time {
-	s := r.text(name)
+func (r *row) time(column columnName) Time {
+	s := r.text(column)
 	if s == "" {
 		return Never
 	}
-	t, err := r.plan.times.parse(s)
+	p := r.plan.times
+	if src := &r.plan.sources[column]; r.isTime != nil && len(src.columns) == 1 && r.isTime(src.columns[0]) {
+		p = r.plan.isoTimes
+	}
+	t, err := p.parse(s)
 	if err != nil {
-		r.fail(name, err.Error())
+		r.fail(column, err.Error())
 	}
 	return t
 }
 
-func (r *row) amount(name string) (Amount, bool) {
-	s := r.text(name)
+func (r *row) amount(column columnName) (Amount, bool) {
+	s := r.text(column)
 	if s == "" {
 		return 0, false
 	}
 	a, err := ParseAmount(s)
 	if err != nil {
-		r.fail(name, err.Error())
+		r.fail(column, err.Error())
 	}
 	return a, true
 }
 
 // known returns when a phase became known: the first of its own columns that
 // says so, or the declared lag after it happened.
-func (r *row) known(at Time, names ...string) Time {
-	for _, name := range names {
-		if t := r.time(name); t != Never {
+func (r *row) known(at Time, columns ...columnName) Time {
+	for _, c := range columns {
+		if t := r.time(c); t != Never {
 			return t
 		}
 	}
@@ -113,7 +138,7 @@ func (r *row) record() (Record, error) {
 	var rec Record
 	switch r.plan.stream {
 	case Customers:
-		rec.Customer = r.customer()
+		rec.Customer = r.person()
 	case Engagements:
 		rec.Events = r.engagement()
 	case Complaints:
@@ -126,13 +151,14 @@ func (r *row) record() (Record, error) {
 	if r.err != nil {
 		return Record{}, r.err
 	}
+	rec.Unknown = r.unknown
 	return rec, nil
 }
 
-func (r *row) customer() *Customer {
-	c := &Customer{ID: r.text("customer_id"), SignedUpAt: r.time("signed_up_at"),
-		ChurnedAt: r.time("churned_at"), ChurnReason: r.text("churn_reason")}
-	if s := r.text("consent"); s != "" {
+func (r *row) person() *Customer {
+	c := &Customer{ID: r.customer(), SignedUpAt: r.time(colSignedUpAt),
+		ChurnedAt: r.time(colChurnedAt), ChurnReason: r.word(colChurnReason)}
+	if s := r.word(colConsent); s != "" {
 		c.Consent = SplitConsent(s)
 	}
 	for _, i := range r.plan.attributes {
@@ -140,7 +166,7 @@ func (r *row) customer() *Customer {
 			if c.Attributes == nil {
 				c.Attributes = make(map[string]string, len(r.plan.attributes))
 			}
-			c.Attributes[r.plan.header[i]] = v
+			c.Attributes[r.plan.header[i]] = r.keep.word(v)
 		}
 	}
 	return c
@@ -162,50 +188,51 @@ func SplitConsent(s string) []string {
 }
 
 func (r *row) engagement() []Event {
-	e := Event{ID: r.text("event_id"), Customer: r.text("customer_id"), Type: Engagement,
-		At: r.time("occurred_at"), Kind: r.text("kind")}
-	e.Value, e.HasValue = r.amount("value")
-	e.Recorded = r.known(e.At, "recorded_at")
-	return []Event{e}
+	e := Event{ID: r.id(), Customer: r.customer(), Type: Engagement,
+		At: r.time(colOccurredAt), Kind: r.word(colKind)}
+	e.Value, e.HasValue = r.amount(colValue)
+	e.Recorded = r.known(e.At, colRecordedAt)
+	return append(r.keep.list(1), e)
 }
 
 func (r *row) complaint() (events []Event, untimed bool) {
-	open := Event{ID: r.text("event_id"), Customer: r.text("customer_id"), Type: ComplaintOpened,
-		At: r.time("opened_at"), Kind: r.text("category"), Channel: r.text("channel")}
-	open.Value, open.HasValue = r.amount("severity")
-	open.Recorded = r.known(open.At, "recorded_at")
-	done := Event{ID: open.ID, Customer: open.Customer, Type: ComplaintResolved, At: r.time("resolved_at")}
-	if hours, ok := r.amount("resolved_after_hours"); ok && done.At == Never && open.At != Never {
+	open := Event{ID: r.id(), Customer: r.customer(), Type: ComplaintOpened,
+		At: r.time(colOpenedAt), Kind: r.word(colCategory), Channel: r.word(colChannel)}
+	open.Value, open.HasValue = r.amount(colSeverity)
+	open.Recorded = r.known(open.At, colRecordedAt)
+	done := Event{ID: open.ID, Customer: open.Customer, Type: ComplaintResolved, At: r.time(colResolvedAt)}
+	if hours, ok := r.amount(colResolvedAfterHours); ok && done.At == Never && open.At != Never {
 		if hours < 0 || hours > 24*365*20*Unit {
-			r.fail("resolved_after_hours", "negative or longer than 20 years")
+			r.fail(colResolvedAfterHours, "negative or longer than 20 years")
 			return nil, false
 		}
 		done.At = open.At.Add(Duration(math.Round(hours.Float() * float64(Hour))))
 	}
-	done.Value, done.HasValue = r.amount("satisfaction")
+	done.Value, done.HasValue = r.amount(colSatisfaction)
 	if done.At == Never {
-		return []Event{open}, done.HasValue
+		return append(r.keep.list(1), open), done.HasValue
 	}
 	if done.At < open.At {
-		r.fail("resolved_at", "earlier than opened_at")
+		r.fail(colResolvedAt, "earlier than opened_at")
 	}
-	done.Recorded = r.known(done.At, "resolved_recorded_at")
+	done.Recorded = r.known(done.At, colResolvedRecordedAt)
 	if done.Recorded >= done.At {
 		// The complaint itself was known no later than its resolution.
 		done.Recorded = max(done.Recorded, open.Recorded)
 	}
-	return []Event{open, done}, false
+	return append(r.keep.list(2), open, done), false
 }
 
 func (r *row) payment() (events []Event, untimed bool) {
-	base := Event{ID: r.text("event_id"), Customer: r.text("customer_id"), Kind: r.text("currency")}
-	base.Value, base.HasValue = r.amount("amount")
-	due, paid, statusAt := r.time("due_at"), r.time("paid_at"), r.time("status_at")
-	status := strings.ToLower(r.text("status"))
+	base := Event{ID: r.id(), Customer: r.customer(), Kind: r.word(colCurrency)}
+	base.Value, base.HasValue = r.amount(colAmount)
+	due, paid, statusAt := r.time(colDueAt), r.time(colPaidAt), r.time(colStatusAt)
+	status := strings.ToLower(r.text(colStatus))
 	settled := status == "paid" || status == "late"
 	if settled && paid == Never {
 		paid = statusAt
 	}
+	events = r.keep.list(3)
 	phase := func(t Type, at, recorded Time) {
 		e := base
 		e.Type, e.At, e.Recorded = t, at, recorded
@@ -213,15 +240,15 @@ func (r *row) payment() (events []Event, untimed bool) {
 	}
 	switch {
 	case due != Never:
-		phase(PaymentDue, due, r.known(due, "recorded_at"))
+		phase(PaymentDue, due, r.known(due, colRecordedAt))
 		if paid != Never {
 			// Paying early is legitimate; it then was known before the due date.
-			phase(PaymentPaid, paid, r.known(paid, "paid_recorded_at"))
+			phase(PaymentPaid, paid, r.known(paid, colPaidRecordedAt))
 		}
 	case paid != Never:
-		phase(PaymentPaid, paid, r.known(paid, "paid_recorded_at", "recorded_at"))
+		phase(PaymentPaid, paid, r.known(paid, colPaidRecordedAt, colRecordedAt))
 	default:
-		r.fail("due_at", "neither due_at nor paid_at is given")
+		r.fail(colDueAt, "neither due_at nor paid_at is given")
 		return nil, false
 	}
 	switch {
@@ -237,16 +264,16 @@ func (r *row) payment() (events []Event, untimed bool) {
 		}
 		phase(t, statusAt, statusAt.Add(r.plan.lag))
 	case status != "" && status != "open":
-		r.fail("status", "not one of paid, late, failed, refunded, open: translate it under values")
+		r.fail(colStatus, "not one of paid, late, failed, refunded, open: translate it under values")
 	}
 	return events, false
 }
 
 func (r *row) contact() []Event {
-	e := Event{ID: r.text("event_id"), Customer: r.text("customer_id"), Type: Contact,
-		At: r.time("occurred_at"), Kind: r.text("action"), Channel: r.text("channel"),
-		Arm: r.text("arm"), Outcome: r.text("outcome")}
-	e.Value, e.HasValue = r.amount("cost")
-	e.Recorded = r.known(e.At, "recorded_at")
-	return []Event{e}
+	e := Event{ID: r.id(), Customer: r.customer(), Type: Contact,
+		At: r.time(colOccurredAt), Kind: r.word(colAction), Channel: r.word(colChannel),
+		Arm: r.word(colArm), Outcome: r.word(colOutcome)}
+	e.Value, e.HasValue = r.amount(colCost)
+	e.Recorded = r.known(e.At, colRecordedAt)
+	return append(r.keep.list(1), e)
 }

@@ -154,6 +154,11 @@ func newTimeParser(format, zone string) (*timeParser, error) {
 }
 
 func (p *timeParser) parse(s string) (Time, error) {
+	if !p.given && p.unit == 0 {
+		if t, ok := parseISO(s, p.loc == time.UTC); ok {
+			return t, nil
+		}
+	}
 	if p.unit != 0 {
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {
@@ -174,6 +179,101 @@ func (p *timeParser) parse(s string) (Time, error) {
 		}
 	}
 	return Never, fmt.Errorf("not a time: expected %s", strings.Join(p.layouts, " or "))
+}
+
+// parseISO reads what nearly every cell has: a date, or a date and a time of
+// day with or without a zone, as our own layouts would. It declines whatever
+// else it meets, and what is out of range. Without a zone a time is UTC, if
+// that is the zone that stands for none.
+func parseISO(s string, utc bool) (Time, bool) {
+	if len(s) < 10 || s[4] != '-' || s[7] != '-' {
+		return 0, false
+	}
+	year, a := digits(s[0:4])
+	month, b := digits(s[5:7])
+	day, c := digits(s[8:10])
+	if !a || !b || !c || year < 1900 || year >= 2200 || month < 1 || month > 12 || day < 1 || day > 28 && day > daysIn(year, month) {
+		return 0, false
+	}
+	t := Time(daysSinceEpoch(year, month, day)) * Time(Day)
+	if s = s[10:]; s == "" {
+		return t, utc
+	}
+	if len(s) < 9 || s[0] != 'T' && s[0] != ' ' || s[3] != ':' || s[6] != ':' {
+		return 0, false
+	}
+	hour, a := digits(s[1:3])
+	minute, b := digits(s[4:6])
+	second, c := digits(s[7:9])
+	if !a || !b || !c || hour > 23 || minute > 59 || second > 59 {
+		return 0, false
+	}
+	t += Time(hour)*Time(Hour) + Time(minute)*Time(Minute) + Time(second)*Time(Second)
+	s = s[9:]
+	if len(s) > 1 && s[0] == '.' { // decimals of a second, cut below a microsecond
+		n, i := 0, 1
+		for scale := 100_000; i < len(s) && s[i] >= '0' && s[i] <= '9'; i++ {
+			n += int(s[i]-'0') * scale
+			scale /= 10
+		}
+		if i == 1 || i > 10 {
+			return 0, false
+		}
+		t += Time(n)
+		s = s[i:]
+	}
+	switch {
+	case s == "":
+		return t, utc
+	case s == "Z":
+		return t, true
+	case len(s) == 6 && (s[0] == '+' || s[0] == '-') && s[3] == ':':
+		hour, a := digits(s[1:3])
+		minute, b := digits(s[4:6])
+		if !a || !b || hour > 23 || minute > 59 {
+			return 0, false
+		}
+		offset := Time(hour)*Time(Hour) + Time(minute)*Time(Minute)
+		if s[0] == '-' {
+			offset = -offset
+		}
+		t -= offset
+		return t, t >= minTime && t < maxTime
+	}
+	return 0, false
+}
+
+func digits(s string) (n int, ok bool) {
+	for i := 0; i < len(s); i++ {
+		d := s[i] - '0'
+		if d > 9 {
+			return 0, false
+		}
+		n = n*10 + int(d)
+	}
+	return n, true
+}
+
+func daysIn(year, month int) int {
+	switch {
+	case month == 2 && year%4 == 0 && (year%100 != 0 || year%400 == 0):
+		return 29
+	case month == 2:
+		return 28
+	case month == 4 || month == 6 || month == 9 || month == 11:
+		return 30
+	}
+	return 31
+}
+
+// daysSinceEpoch counts from 1970-01-01. The year begins in March, so that the
+// odd day is at its end.
+func daysSinceEpoch(year, month, day int) int {
+	if month <= 2 {
+		year--
+		month += 12
+	}
+	return 365*year + year/4 - year/100 + year/400 + (153*(month-3)+2)/5 + day - 1 - 719468
 }
 
 // ParseTime reads a time given on a command line or in a configuration file:

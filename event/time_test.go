@@ -2,6 +2,7 @@ package event
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/quick"
@@ -177,5 +178,54 @@ func TestVisible(t *testing.T) {
 		if got := Visible(tt.at, tt.recorded, tt.t); got != tt.want {
 			t.Errorf("Visible(%d, %d, %d) = %v", tt.at, tt.recorded, tt.t, got)
 		}
+	}
+}
+
+// The quick way through a time agrees with the layouts tried in turn, or
+// declines.
+func TestParseISO(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(s string) (taken bool) {
+		for _, loc := range []*time.Location{time.UTC, berlin} {
+			got, ok := parseISO(s, loc == time.UTC)
+			taken = taken || ok
+			want, found := Never, false
+			for _, l := range layouts {
+				if v, err := time.ParseInLocation(l, s, loc); err == nil && !found {
+					want, err = inRange(v)
+					found = err == nil
+				}
+			}
+			if ok && (!found || got != want) {
+				t.Fatalf("%q in %s: %s, %v; the layouts give %s, %v", s, loc, got, ok, want, found)
+			}
+		}
+		return taken
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	taken := 0
+	for range 200_000 {
+		at := time.Unix(rng.Int64N(9_460_000_000)-2_230_000_000, rng.Int64N(1e9)).In([]*time.Location{time.UTC, berlin}[rng.IntN(2)])
+		b := []byte(at.Format(layouts[rng.IntN(len(layouts))]))
+		if rng.IntN(2) == 0 { // damage it
+			b[rng.IntN(len(b))] = "0123456789-:TZ+. "[rng.IntN(17)]
+		}
+		if check(string(b)) {
+			taken++
+		}
+	}
+	for d := minTime; d < maxTime; d += Time(Day) {
+		if !check(d.Time().Format("2006-01-02")) {
+			t.Fatalf("%s is not taken", d)
+		}
+	}
+	for _, s := range []string{"2026-01-31T10:00:00.", "2026-01-31T10:00:00.1234567891Z", "2026-01-31T24:00:00Z", "2026-01-31T10:00:60Z", "1900-01-01T00:00:00+01:00"} {
+		check(s)
+	}
+	if taken < 100_000 {
+		t.Errorf("only %d of 200000 were taken", taken)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"churn/event"
 )
@@ -14,15 +13,8 @@ import (
 // PutCustomers keeps what is known of customers, all records or none, and
 // returns one result a record once they are committed.
 //
-// A record replaces what it says and leaves the rest: SignedUpAt or ChurnedAt
-// equal to Never, an empty ChurnReason, attributes that are not given and nil
-// Consent keep what is known, so that a customer may come from several files.
-// An attribute given as the empty text is withdrawn; Consent that is given, be
-// it empty, replaces the former as a whole and is kept sorted, without
-// repetitions. A known time can be corrected, but not withdrawn.
-//
-// A record that changes nothing is a duplicate. One that contradicts what it
-// leaves (a churn before the sign-up that is known) is a conflict. Each real
+// A record replaces what it says and leaves the rest, as event.Customer.Merge
+// does, which also says what is a duplicate and what a conflict. Each real
 // change is also kept in a history with the time of Options.Now.
 func (db *DB) PutCustomers(ctx context.Context, customers []event.Customer) ([]Result, error) {
 	for i := range customers {
@@ -58,25 +50,27 @@ func (t *tx) putCustomer(c *event.Customer) (Result, error) {
 	if erased {
 		return Result{Status: event.Refused}, nil
 	}
-	next, err := newCustomerRow(c)
-	if err != nil {
-		return Result{}, err
-	}
-	kept, err := scanCustomerRow(t.hot.QueryRow(customerByID, c.ID))
+	row, err := scanCustomerRow(t.hot.QueryRow(customerByID, c.ID))
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
 		return Result{}, err
 	default:
-		if err := next.keep(&kept); err != nil {
+		kept, err := row.customer()
+		if err != nil {
 			return Result{}, err
 		}
-		if next == kept {
+		switch kept.Merge(c) {
+		case event.Duplicate:
 			return Result{Status: event.Duplicate}, nil
-		}
-		if next.churned.Valid && next.signedUp.Valid && next.churned.Int64 < next.signedUp.Int64 {
+		case event.Conflict:
 			return Result{Status: event.Conflict, Differs: []string{"signed_up_at", "churned_at"}}, nil
 		}
+		c = &kept
+	}
+	next, err := newCustomerRow(c)
+	if err != nil {
+		return Result{}, err
 	}
 	if _, err := t.hot.Exec(upsertCustomer, next.values()...); err != nil {
 		return Result{}, err
@@ -104,9 +98,7 @@ func newCustomerRow(c *event.Customer) (customerRow, error) {
 		r.attributes = sql.NullString{String: string(text), Valid: true}
 	}
 	if c.Consent != nil {
-		sorted := slices.Clone(c.Consent)
-		slices.Sort(sorted)
-		text, err := json.Marshal(slices.Compact(sorted))
+		text, err := json.Marshal(event.SortConsent(c.Consent))
 		if err != nil {
 			return r, err
 		}
@@ -127,43 +119,6 @@ func knownTime(t sql.NullInt64) event.Time {
 		return event.Never
 	}
 	return event.Time(t.Int64)
-}
-
-// keep takes over from the former row what this one does not say.
-func (r *customerRow) keep(former *customerRow) error {
-	if !r.signedUp.Valid {
-		r.signedUp = former.signedUp
-	}
-	if !r.churned.Valid {
-		r.churned = former.churned
-	}
-	if r.reason == "" {
-		r.reason = former.reason
-	}
-	if !r.consent.Valid {
-		r.consent = former.consent
-	}
-	switch {
-	case !r.attributes.Valid:
-		r.attributes = former.attributes
-		return nil
-	case !former.attributes.Valid:
-		return nil
-	}
-	merged := map[string]string{}
-	for _, text := range []string{former.attributes.String, r.attributes.String} {
-		if err := json.Unmarshal([]byte(text), &merged); err != nil {
-			return fmt.Errorf("attributes of a customer: %w", err)
-		}
-	}
-	for name, v := range merged {
-		if v == "" {
-			delete(merged, name)
-		}
-	}
-	text, err := json.Marshal(merged)
-	r.attributes.String = string(text)
-	return err
 }
 
 // values are those of customerColumns.

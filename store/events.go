@@ -77,31 +77,10 @@ func (t *tx) append(e *event.Event) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if differs := differingFields(&kept, e); len(differs) > 0 {
+	if differs := e.Differs(&kept); len(differs) > 0 {
 		return Result{Status: event.Conflict, Differs: differs}, nil
 	}
 	return Result{Status: event.Duplicate}, nil
-}
-
-func differingFields(a, b *event.Event) []string {
-	var differs []string
-	for _, f := range [...]struct {
-		name string
-		same bool
-	}{
-		{"customer_id", a.Customer == b.Customer},
-		{"occurred_at", a.At == b.At},
-		{"kind", a.Kind == b.Kind},
-		{"channel", a.Channel == b.Channel},
-		{"value", a.HasValue == b.HasValue && (!a.HasValue || a.Value == b.Value)},
-		{"arm", a.Arm == b.Arm},
-		{"outcome", a.Outcome == b.Outcome},
-	} {
-		if !f.same {
-			differs = append(differs, f.name)
-		}
-	}
-	return differs
 }
 
 // scanner is a row, alone or of many.

@@ -2,14 +2,8 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"hash"
-	"maps"
-	"slices"
 
 	"churn/event"
 )
@@ -164,74 +158,15 @@ func (c *cursor[T]) close() { c.rows.Close() }
 // in the order of their keys. It says whether two databases hold the same
 // data, in whatever order that came in.
 func (db *DB) Fingerprint(ctx context.Context) (string, error) {
-	d := digest{Hash: sha256.New()}
-	d.text("churn data 1")
+	d := event.NewDigest()
 	err := db.histories(ctx, "fingerprint the data", func(c event.Customer, events []event.Event) error {
-		d.customer(&c)
-		d.number(int64(len(events)))
-		for i := range events {
-			d.event(&events[i])
-		}
+		d.Add(&c, events)
 		return nil
 	})
 	if err != nil {
 		return "", err
 	}
-	return hex.EncodeToString(d.Sum(nil)), nil
-}
-
-// digest hashes fields so that no two records give the same bytes: numbers in
-// eight bytes, texts after their length.
-type digest struct {
-	hash.Hash
-	buffer []byte
-}
-
-func (d *digest) number(n int64) {
-	d.buffer = binary.LittleEndian.AppendUint64(d.buffer[:0], uint64(n))
-	d.Write(d.buffer)
-}
-
-func (d *digest) text(s string) {
-	d.buffer = binary.LittleEndian.AppendUint64(d.buffer[:0], uint64(len(s)))
-	d.buffer = append(d.buffer, s...)
-	d.Write(d.buffer)
-}
-
-func (d *digest) customer(c *event.Customer) {
-	d.text(c.ID)
-	d.number(int64(c.SignedUpAt))
-	d.number(int64(c.ChurnedAt))
-	d.text(c.ChurnReason)
-	d.number(int64(len(c.Attributes)))
-	for _, k := range slices.Sorted(maps.Keys(c.Attributes)) {
-		d.text(k)
-		d.text(c.Attributes[k])
-	}
-	if c.Consent == nil { // unknown is not the same as none
-		d.number(-1)
-		return
-	}
-	d.number(int64(len(c.Consent)))
-	for _, s := range c.Consent {
-		d.text(s)
-	}
-}
-
-func (d *digest) event(e *event.Event) {
-	d.text(e.ID)
-	d.number(int64(e.Type))
-	d.number(int64(e.At))
-	d.number(int64(e.Recorded))
-	for _, s := range [...]string{e.Kind, e.Channel, e.Arm, e.Outcome} {
-		d.text(s)
-	}
-	if !e.HasValue {
-		d.number(0)
-		return
-	}
-	d.number(1)
-	d.number(int64(e.Value))
+	return d.Sum(), nil
 }
 
 // TypeSummary counts the events of one type.

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"churn/event"
@@ -25,10 +24,10 @@ type config struct {
 	// be taken into use; none: any model is.
 	TrustedKeys []trustedKey `yaml:"trusted_keys"`
 	// Clock fixes "now" for replaying past data; empty is the real time.
-	Clock   string                  `yaml:"clock"`
-	Sources map[string][]sourceFile `yaml:"sources"`
-	Import  importConfig            `yaml:"import"`
-	Churn   model.Definition        `yaml:"churn"`
+	Clock   string              `yaml:"clock"`
+	Sources map[string][]source `yaml:"sources"`
+	Import  importConfig        `yaml:"import"`
+	Churn   model.Definition    `yaml:"churn"`
 	// Features is the path of a feature set, or empty for the default
 	// catalogue; Attributes are added to it.
 	Features   string            `yaml:"features"`
@@ -38,12 +37,6 @@ type config struct {
 	Server     serverConfig      `yaml:"server"`
 
 	dir string // of the project file
-}
-
-// sourceFile is a file, or a pattern of files, of one table.
-type sourceFile struct {
-	Path          string `yaml:"path"`
-	event.Mapping `yaml:",inline"`
 }
 
 type importConfig struct {
@@ -174,10 +167,7 @@ func parseConfig(b []byte, c *config) error {
 			return fmt.Errorf("sources: %w", err)
 		}
 		for i, f := range files {
-			if f.Path == "" {
-				return fmt.Errorf("sources.%s[%d]: path is missing", name, i)
-			}
-			if err := f.Validate(s); err != nil {
+			if err := f.validate(s); err != nil {
 				return fmt.Errorf("sources.%s[%d]: %w", name, i, err)
 			}
 		}
@@ -216,36 +206,6 @@ func (c *config) now() (func() event.Time, error) {
 		return nil, fmt.Errorf("clock: %w", err)
 	}
 	return func() event.Time { return t }, nil
-}
-
-// inputs lists the files of the sources, tables in order of import.
-func (c *config) inputs() ([]event.Input, error) {
-	var inputs []event.Input
-	for _, s := range event.Streams() {
-		for _, f := range c.Sources[s.String()] {
-			paths, err := c.match(f.Path)
-			if err != nil || len(paths) == 0 {
-				return nil, fmt.Errorf("sources.%s: no file matches %s", s, c.path(f.Path))
-			}
-			for _, p := range paths {
-				inputs = append(inputs, event.Input{Stream: s, Path: p, Mapping: f.Mapping})
-			}
-		}
-	}
-	return inputs, nil
-}
-
-// match lists the files that a path or pattern of the project file means. A
-// file of just that name comes first, and the directory is no pattern.
-func (c *config) match(p string) ([]string, error) {
-	if _, err := os.Stat(c.path(p)); err == nil {
-		return []string{c.path(p)}, nil
-	}
-	if filepath.IsAbs(p) {
-		return filepath.Glob(p)
-	}
-	dir := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(c.dir)
-	return filepath.Glob(filepath.Join(dir, p))
 }
 
 // featureSet reads the declared feature set and adds the attributes.

@@ -160,10 +160,10 @@ func TestProjectParsesBack(t *testing.T) {
 			got, want := parse(t, text), defaultConfig()
 			want.Clock, want.Churn, want.Attributes = p.clock, p.churn, p.attributes
 			want.Training.Every, want.Training.Snapshots = p.every, whole(p.snapshots)
-			want.Sources = map[string][]sourceFile{}
+			want.Sources = map[string][]source{}
 			for s, paths := range p.sources {
 				for _, path := range paths {
-					want.Sources[s.String()] = append(want.Sources[s.String()], sourceFile{Path: path})
+					want.Sources[s.String()] = append(want.Sources[s.String()], source{Path: path})
 				}
 			}
 			plain(reflect.ValueOf(&got).Elem())

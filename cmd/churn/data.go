@@ -55,10 +55,8 @@ func change(reason string, force bool) registry.Change {
 // through is the end of the data: a configured instant, the fixed clock, or
 // the last thing recorded.
 func (c *config) through(ctx context.Context, db *store.DB) (event.Time, error) {
-	for _, s := range []string{c.Training.Through, c.Clock} {
-		if s != "" {
-			return event.ParseTime(s)
-		}
+	if t, err := c.fixedThrough(); err != nil || t != event.Never {
+		return t, err
 	}
 	sum, err := db.Summary(ctx)
 	if err != nil {
@@ -75,6 +73,16 @@ func (c *config) through(ctx context.Context, db *store.DB) (event.Time, error) 
 		return 0, fmt.Errorf("the database has no events: import some first")
 	}
 	return last + 1, nil
+}
+
+// fixedThrough is the end of the data, if the project file tells it, or Never.
+func (c *config) fixedThrough() (event.Time, error) {
+	for _, s := range []string{c.Training.Through, c.Clock} {
+		if s != "" {
+			return event.ParseTime(s)
+		}
+	}
+	return event.Never, nil
 }
 
 // writeJSON writes a result for programs.

@@ -36,6 +36,7 @@ var floors = map[string]int{
 var doors = map[string]string{
 	"gorm.io/":                       "churn/store",
 	"github.com/mattn/go-sqlite3":    "churn/store",
+	"github.com/jackc/pgx/":          "churn/store",
 	"github.com/gin-gonic/gin":       "churn/api",
 	"github.com/sjwhitworth/golearn": "churn/model/baseline",
 	"github.com/dmitryikh/leaves":    "churn/model/gbdt/peers/leaves",

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -36,11 +38,7 @@ func (a *app) importData(ctx context.Context, from string, files []string) (err 
 	if err != nil {
 		return err
 	}
-	inputs, err := chooseInputs(c, from, files)
-	if err != nil {
-		return err
-	}
-	now, err := c.now()
+	inputs, err := c.chooseInputs(from, files)
 	if err != nil {
 		return err
 	}
@@ -51,47 +49,34 @@ func (a *app) importData(ctx context.Context, from string, files []string) (err 
 	defer func() { err = errors.Join(err, db.Close()) }()
 	p := a.progress()
 	defer p.finish()
+	return a.withRejects(c, func(o event.ImportOptions) error {
+		o.Progress = func(path string, rows int) { p.show("importing "+path, rows, 0) }
+		reports, err := event.Import(ctx, inputs, db.Sink(), o)
+		p.finish()
+		return errors.Join(err, a.printImport(reports))
+	})
+}
+
+// withRejects runs an import with what the project file says of bad rows, and
+// tells where they are.
+func (a *app) withRejects(c *config, run func(event.ImportOptions) error) (err error) {
+	now, err := c.now()
+	if err != nil {
+		return err
+	}
 	rejects := &lazyFile{path: c.path(c.Import.Rejects)}
 	defer func() { err = errors.Join(err, rejects.Close()) }()
-	reports, err := event.Import(ctx, inputs, db.Sink(), event.ImportOptions{
+	err = run(event.ImportOptions{
 		// Import takes 0 for its default; here it means none.
 		MaxBadShare: max(c.Import.MaxBadShare, math.SmallestNonzeroFloat64),
 		Rejects:     rejects,
 		// Five minutes of clock difference are forgiven.
-		Latest:   now().Add(5 * event.Minute),
-		Progress: func(path string, rows int) { p.show("importing "+path, rows, 0) },
+		Latest: now().Add(5 * event.Minute),
 	})
-	p.finish()
-	if werr := a.printImport(reports); werr != nil {
-		return errors.Join(err, werr)
-	}
 	if rejects.f != nil {
 		fmt.Fprintf(a.stderr, "refused rows are in %s\n", rejects.path)
 	}
 	return err
-}
-
-// chooseInputs takes the files named, else the directory, else the sources.
-func chooseInputs(c *config, from string, files []string) ([]event.Input, error) {
-	switch {
-	case len(files) > 0 && from != "":
-		return nil, usagef("give either files or --from")
-	case len(files) > 0:
-		var inputs []event.Input
-		for _, f := range files {
-			s, err := event.TableOf(f)
-			if err != nil {
-				return nil, usageError{err}
-			}
-			inputs = append(inputs, event.Input{Stream: s, Path: f})
-		}
-		return inputs, nil
-	case from != "":
-		return event.FindInputs(from)
-	case len(c.Sources) == 0:
-		return nil, usagef("nothing to import: name files, give --from, or list sources in the project file")
-	}
-	return c.inputs()
 }
 
 func (a *app) printImport(reports []event.FileReport) error {
@@ -107,14 +92,22 @@ func (a *app) printImport(reports []event.FileReport) error {
 		return err
 	}
 	for _, r := range reports {
-		for _, e := range r.Examples {
-			fmt.Fprintln(a.stdout, "refused:", e)
-		}
-		if r.Untimed > 0 {
-			fmt.Fprintf(a.stdout, "%s: %d rows have a status without its time (status_at); such a status is not used\n", r.Path, r.Untimed)
-		}
+		printRefused(a.stdout, &r)
 	}
 	return nil
+}
+
+// printRefused tells what was refused of a file, and what was kept and not used.
+func printRefused(w io.Writer, r *event.FileReport) {
+	for _, e := range r.Examples {
+		fmt.Fprintln(w, "refused:", e)
+	}
+	for _, p := range r.Problems() {
+		fmt.Fprintf(w, "%s: %d %s (%s)\n", r.Path, p.Rows, p.Name, p.Rule)
+	}
+	for _, text := range slices.Sorted(maps.Keys(r.Unknown)) {
+		fmt.Fprintf(w, "%s: unknown: %s in %d rows\n", r.Path, text, r.Unknown[text])
+	}
 }
 
 // lazyFile is made when the first byte is written, so that no rejects means no

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ func (a *app) initProject(ctx context.Context, dir string, force bool) error {
 	if _, err := os.Stat(path); err == nil && !force {
 		return fmt.Errorf("%s is there already: --force writes over it", path)
 	}
-	inputs, err := event.FindInputs(dir)
+	inputs, err := findInputs(dir)
 	if err != nil {
 		return err
 	}
@@ -62,8 +63,8 @@ func (a *app) initProject(ctx context.Context, dir string, force bool) error {
 		if err != nil {
 			return err
 		}
-		if d := filepath.Dir(rel); d != "." { // a directory of parts
-			rel = filepath.Join(d, "*"+ending(rel))
+		if d, _, parts := strings.Cut(filepath.ToSlash(rel), "/"); parts {
+			rel = d
 		}
 		if !slices.Contains(pr.sources[in.Stream], rel) {
 			pr.sources[in.Stream] = append(pr.sources[in.Stream], rel)
@@ -77,15 +78,6 @@ func (a *app) initProject(ctx context.Context, dir string, force bool) error {
 	}
 	_, err = fmt.Fprintf(a.stdout, "wrote %s: churn is %s\nnext: churn import --config %s\n", path, pr.churn.String(), path)
 	return err
-}
-
-// ending is that of a file name, together with the one before .gz.
-func ending(name string) string {
-	e := filepath.Ext(name)
-	if e == ".gz" {
-		e = filepath.Ext(strings.TrimSuffix(name, e)) + e
-	}
-	return e
 }
 
 // look gathers what a proposal needs while reading the files once.
@@ -107,17 +99,17 @@ func newLook() *look {
 // file reads one input. A header that does not fit is a note and not an error:
 // the project file is where the mapping goes.
 func (l *look) file(ctx context.Context, in event.Input) error {
-	f, err := event.Open(in.Path)
-	if err != nil {
+	r, err := in.Reader(ctx)
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
 		return err
 	}
-	defer f.Close()
-	r, err := event.NewReader(f, in.Path, in.Stream, event.Mapping{})
 	if err != nil {
 		l.notes = append(l.notes, fmt.Sprintf("%v: map the columns in churn.yaml", err))
 		l.columns[in.Stream] = event.Columns(in.Stream)
 		return nil
 	}
+	defer r.Close()
 	bad := 0
 	for {
 		rec, err := r.Read()

@@ -43,6 +43,7 @@ func (t *tableFlags) read() (*training.Table, error) {
 
 func (a *app) trainCommand() *cobra.Command {
 	var wide tableFlags
+	var h historyFlags
 	var k keepFlags
 	cmd := &cobra.Command{
 		Use:   "train",
@@ -53,13 +54,15 @@ regression, random forest), calibrates them on later data and tests the best on
 still later data of customers it never saw. The model goes to the registry; with
 --promote it also goes into use, if its gate lets it.`,
 		Example: `  churn train --config churn.yaml --promote
+  churn train --config churn.yaml --from-sources --memory 2GB
   churn train --table telco.csv --id customerID --label Churn=Yes --model telco`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.train(cmd.Context(), wide, &k)
+			return a.train(cmd.Context(), wide, h, &k)
 		},
 	}
 	wide.register(cmd)
+	h.register(cmd)
 	k.register(cmd)
 	return cmd
 }
@@ -74,11 +77,11 @@ func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
 	}, err
 }
 
-func (a *app) train(ctx context.Context, wide tableFlags, k *keepFlags) error {
+func (a *app) train(ctx context.Context, wide tableFlags, h historyFlags, k *keepFlags) error {
 	if k.force && (k.reason == "" || !k.promote) {
 		return usagef("--force needs --promote and --reason")
 	}
-	if err := wide.check(); err != nil {
+	if err := errors.Join(wide.check(), h.check(wide)); err != nil {
 		return err
 	}
 	c, err := a.config()
@@ -96,7 +99,7 @@ func (a *app) train(ctx context.Context, wide tableFlags, k *keepFlags) error {
 	if wide.path != "" {
 		m, r, err = a.trainTable(ctx, c, wide, p)
 	} else {
-		m, r, err = a.trainHistories(ctx, c, p)
+		m, r, err = a.trainHistories(ctx, c, h, p)
 	}
 	p.finish()
 	if err != nil {
@@ -125,24 +128,20 @@ func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, p *pro
 	return training.TrainTable(ctx, t, plan)
 }
 
-func (a *app) trainHistories(ctx context.Context, c *config, p *progress) (*model.Model, *training.Report, error) {
-	db, err := a.existingStore(ctx, c)
+func (a *app) trainHistories(ctx context.Context, c *config, h historyFlags, p *progress) (m *model.Model, r *training.Report, err error) {
+	src, through, done, err := a.histories(ctx, c, h, p)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer db.Close()
-	through, err := c.through(ctx, db)
-	if err != nil {
-		return nil, nil, err
-	}
+	defer func() { err = errors.Join(err, done()) }()
 	plan, err := c.plan(through, p)
 	if err != nil {
 		return nil, nil, err
 	}
-	if plan.Bands, err = c.bands(ctx, db, through); err != nil {
+	if plan.Bands, err = c.bands(ctx, src, through); err != nil {
 		return nil, nil, err
 	}
-	return training.Train(ctx, db, plan)
+	return training.Train(ctx, src, plan)
 }
 
 func writeReport(dir string, m *model.Model) error {
@@ -156,6 +155,7 @@ func writeReport(dir string, m *model.Model) error {
 
 func (a *app) evaluateCommand() *cobra.Command {
 	var wide tableFlags
+	var h historyFlags
 	var version string
 	cmd := &cobra.Command{
 		Use:   "evaluate",
@@ -166,15 +166,16 @@ on the customers it was never trained on, against the inactivity rule. With
 		Example: `  churn evaluate --config churn.yaml
   churn evaluate --table new.csv --id customerID --label Churn=Yes --version champion`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.evaluate(cmd.Context(), wide, version) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.evaluate(cmd.Context(), wide, h, version) },
 	}
 	wide.register(cmd)
+	h.register(cmd)
 	cmd.Flags().StringVar(&version, "version", registry.Champion, "version or alias of the model")
 	return cmd
 }
 
-func (a *app) evaluate(ctx context.Context, wide tableFlags, version string) error {
-	if err := wide.check(); err != nil {
+func (a *app) evaluate(ctx context.Context, wide tableFlags, h historyFlags, version string) (err error) {
+	if err := errors.Join(wide.check(), h.check(wide)); err != nil {
 		return err
 	}
 	c, err := a.config()
@@ -201,20 +202,16 @@ func (a *app) evaluate(ctx context.Context, wide tableFlags, version string) err
 			return err
 		}
 	} else {
-		db, err := a.existingStore(ctx, c)
+		src, through, done, err := a.histories(ctx, c, h, p)
 		if err != nil {
 			return err
 		}
-		defer db.Close()
-		through, err := c.through(ctx, db)
-		if err != nil {
-			return err
-		}
+		defer func() { err = errors.Join(err, done()) }()
 		plan, err := c.plan(through, p)
 		if err != nil {
 			return err
 		}
-		if r, err = training.EvaluateHistories(ctx, db, s, plan); err != nil {
+		if r, err = training.EvaluateHistories(ctx, src, s, plan); err != nil {
 			return err
 		}
 	}

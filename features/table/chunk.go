@@ -131,7 +131,7 @@ type Chunk struct {
 
 	plan    *Plan
 	block   block
-	csv     csvRows
+	csv     *event.CSV
 	columns []column // of Parquet
 	first   int      // number of the first row of a batch of Parquet
 	ids     []byte
@@ -144,7 +144,7 @@ type Chunk struct {
 func (p *Plan) NewChunk() *Chunk {
 	n := len(p.inputs)
 	c := &Chunk{plan: p, Odd: make([]int, n), Missing: make([]int, n), Present: make([]bool, n),
-		csv: csvRows{name: p.r.name, columns: len(p.r.columns)}}
+		csv: event.NewCSV(nil, p.r.name, ',')}
 	if p.r.parquet != nil {
 		c.columns = make([]column, len(p.r.parquet.wanted))
 	}
@@ -213,18 +213,21 @@ func (c *Chunk) parse() error {
 		return c.parseObjects()
 	}
 	c.Rows = 0
-	c.csv.reset(&c.block)
+	c.csv.Reset(c.block.data, c.block.line)
 	for i := range c.Present {
 		c.Present[i] = true
 	}
 	for {
-		cells, bad := c.csv.next()
-		if bad == nil && cells == nil {
+		cells, err := nextRow(c.csv, len(c.plan.r.columns))
+		bad, refused := err.(*event.RowError)
+		switch {
+		case err == io.EOF:
 			return nil
-		}
-		if bad == nil {
+		case err != nil && !refused:
+			return err
+		case !refused:
 			if column, reason := c.row(cells); reason != "" {
-				bad = c.csv.refuse(1, column, reason)
+				bad = c.csv.Refuse(column, reason)
 			}
 		}
 		if bad != nil {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/parquet"
@@ -60,7 +61,7 @@ type layout struct {
 	scale int32  // of a decimal
 	perS  int64  // of a time: units in a second
 	utc   bool   // of a time: written with a zone
-	text  string // why a column cannot be read
+	text  string // the type, of values that are no times, numbers or texts
 }
 
 type layoutKind uint8
@@ -142,6 +143,10 @@ func layoutOf(d *schema.Column) layout {
 		return integers(t.IsSigned())
 	case *schema.IntLogicalType:
 		return integers(t.IsSigned())
+	case schema.TimeLogicalType:
+		return layout{text: t.String()}
+	case *schema.TimeLogicalType:
+		return layout{text: t.String()}
 	case schema.Float16LogicalType, *schema.Float16LogicalType, schema.UUIDLogicalType, *schema.UUIDLogicalType,
 		schema.IntervalLogicalType, *schema.IntervalLogicalType:
 		return layout{kind: unreadable, text: t.String()}
@@ -173,7 +178,7 @@ func (p *parquetFile) want(columns []int, number []bool) error {
 	for k, i := range columns {
 		c := &p.columns[i]
 		if c.nested {
-			return fmt.Errorf("%s: column %q is a list; a wide table has one value a cell", p.name, c.name)
+			return fmt.Errorf("%s: column %q is a list; a table has one value a cell", p.name, c.name)
 		}
 		if c.layout.kind == unreadable {
 			return fmt.Errorf("%s: column %q: values of type %s are not read; write it as a number or a text", p.name, c.name, c.layout.text)
@@ -399,7 +404,7 @@ func (l *layout) integer(dst []byte, v int64) []byte {
 	case unsigned:
 		return strconv.AppendUint(dst, uint64(v), 10)
 	case decimal:
-		return appendFloat(dst, float64(v)/math.Pow10(int(l.scale)), 64)
+		return appendDecimal(dst, strconv.FormatInt(v, 10), int(l.scale))
 	case date:
 		return time.Unix(v*86400, 0).UTC().AppendFormat(dst, time.DateOnly)
 	case instant:
@@ -418,8 +423,26 @@ func (l *layout) bytes(dst, b []byte) []byte {
 	if len(b) > 0 && b[0] >= 0x80 {
 		v.Sub(v, new(big.Int).Lsh(big.NewInt(1), uint(8*min(len(b), 64))))
 	}
-	f, _ := new(big.Rat).SetFrac(v, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(0, min(l.scale, 100)))), nil)).Float64()
-	return appendFloat(dst, f, 64)
+	return appendDecimal(dst, v.String(), int(l.scale))
+}
+
+// appendDecimal sets the point in a whole number, without zeros at the end.
+func appendDecimal(dst []byte, digits string, scale int) []byte {
+	if scale <= 0 || scale > 200 { // the format has none below 0
+		return append(dst, digits...)
+	}
+	if digits[0] == '-' {
+		dst, digits = append(dst, '-'), digits[1:]
+	}
+	if short := scale + 1 - len(digits); short > 0 {
+		digits = strings.Repeat("0", short) + digits
+	}
+	whole, part := digits[:len(digits)-scale], strings.TrimRight(digits[len(digits)-scale:], "0")
+	dst = append(dst, whole...)
+	if part != "" {
+		dst = append(append(dst, '.'), part...)
+	}
+	return dst
 }
 
 func appendTime(dst []byte, t time.Time, zone bool) []byte {

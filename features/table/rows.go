@@ -3,6 +3,7 @@ package table
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 
 	"churn/event"
@@ -11,7 +12,7 @@ import (
 // walk is where Next stands.
 type walk struct {
 	block   block
-	csv     *csvRows
+	csv     *event.CSV
 	objects *event.Objects
 	columns []column // of a batch of Parquet
 	row     int      // of the batch
@@ -70,21 +71,29 @@ func (r *Reader) Next() (cells [][]byte, line int, err error) {
 		}
 	}
 	if w.csv == nil {
-		w.csv = &csvRows{name: r.name, columns: len(r.columns)}
+		w.csv = event.NewCSV(nil, r.name, ',')
+		w.csv.Reset(nil, 0)
 	}
 	for {
-		cells, bad := w.csv.next()
-		switch {
-		case bad != nil:
-			return nil, bad.Line, bad
-		case cells != nil:
-			return cells, w.csv.at, nil
+		cells, err := nextRow(w.csv, len(r.columns))
+		line, _ := w.csv.Place()
+		if err != io.EOF {
+			return cells, line, err
 		}
 		if err := r.blocks.next(&w.block); err != nil {
 			return nil, 0, err
 		}
-		w.csv.reset(&w.block)
+		w.csv.Reset(w.block.data, w.block.line)
 	}
+}
+
+// nextRow reads a row of CSV and refuses one with too few or too many cells.
+func nextRow(c *event.CSV, columns int) ([][]byte, error) {
+	cells, err := c.Next()
+	if err == nil && len(cells) != columns {
+		return nil, c.Refuse("", fmt.Sprintf("the row does not have %d columns as the header has", columns)+c.Several())
+	}
+	return cells, err
 }
 
 // nextBatch reads all columns as texts.

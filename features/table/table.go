@@ -68,24 +68,32 @@ func Open(path string, copyTo io.Writer) (*Reader, error) {
 	if IsParquet(path) {
 		return openParquet(path, copyTo)
 	}
-	f, err := event.Open(path)
+	in, done, err := openText(path)
 	if err != nil {
 		return nil, err
-	}
-	in, unpack, err := unzstd(f)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: damaged zstd header: %w", path, err), f.Close())
 	}
 	if copyTo != nil {
 		in = io.TeeReader(in, copyTo)
 	}
 	r, err := New(in, path)
 	if err != nil {
-		unpack()
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, done())
 	}
-	r.close = func() error { unpack(); return f.Close() }
+	r.close = done
 	return r, nil
+}
+
+// openText opens a file and unpacks it if it is packed with gzip or zstd.
+func openText(path string) (io.Reader, func() error, error) {
+	f, err := event.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	in, unpack, err := unzstd(f)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("%s: damaged zstd header: %w", path, err), f.Close())
+	}
+	return in, func() error { unpack(); return f.Close() }, nil
 }
 
 // IsParquet tells whether a file is Parquet by its name.

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"churn/event"
+	"churn/training"
+)
+
+// historyFlags say where histories come from.
+type historyFlags struct {
+	fromSources bool
+	memory      byteSize
+	temp        string
+}
+
+func (h *historyFlags) register(cmd *cobra.Command) {
+	h.memory = 1 << 30
+	f := cmd.Flags()
+	f.BoolVar(&h.fromSources, "from-sources", false, "read the sources of the project file, instead of the database")
+	f.Var(&h.memory, "memory", "with --from-sources: memory for putting events in order, such as 500MB or 2GB")
+	f.StringVar(&h.temp, "temp", "", "with --from-sources: directory for temporary files (default: that of the system)")
+}
+
+// check refuses flags that would change nothing.
+func (h *historyFlags) check(wide tableFlags) error {
+	switch {
+	case h.fromSources && wide.path != "":
+		return usagef("give either --table or --from-sources")
+	case h.fromSources && h.memory < event.MinMemory:
+		return usagef("--memory %s: give at least %s", h.memory.String(), byteSize(event.MinMemory))
+	case !h.fromSources && (h.memory != 1<<30 || h.temp != ""):
+		return usagef("--memory and --temp are for --from-sources")
+	}
+	return nil
+}
+
+// histories opens the database, or gathers the sources. It returns the end of
+// the data as well, and what is to be called at the end.
+func (a *app) histories(ctx context.Context, c *config, h historyFlags, p *progress) (training.Source, event.Time, func() error, error) {
+	if !h.fromSources {
+		db, err := a.existingStore(ctx, c)
+		if err != nil {
+			return nil, 0, nil, err
+		}
+		through, err := c.through(ctx, db)
+		if err != nil {
+			return nil, 0, nil, errors.Join(err, db.Close())
+		}
+		return db, through, db.Close, nil
+	}
+	g, err := a.gather(ctx, c, h, p)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	through, err := c.fixedThrough()
+	if err == nil && through == event.Never {
+		if through = g.Last().Add(1); through == event.Never {
+			err = errors.New("the sources have no events")
+		}
+	}
+	if err != nil {
+		return nil, 0, nil, errors.Join(err, g.Close())
+	}
+	return g, through, g.Close, nil
+}
+
+// gather puts the events of the sources in order. What was refused is reported
+// as by an import, on standard error, since the result goes to standard output.
+func (a *app) gather(ctx context.Context, c *config, h historyFlags, p *progress) (g *event.Histories, err error) {
+	inputs, err := c.chooseInputs("", nil)
+	if err != nil {
+		return nil, err
+	}
+	temp := h.temp
+	if temp == "" {
+		temp = os.TempDir()
+	}
+	// The runtime collects as often as that takes, and lets go of memory.
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(int64(h.memory), debug.SetMemoryLimit(-1))))
+	var reports []event.FileReport
+	err = a.withRejects(c, func(o event.ImportOptions) error {
+		o.Progress = func(path string, rows int) { p.show("reading "+path, rows, 0) }
+		g, reports, err = event.Gather(ctx, inputs, event.GatherOptions{ImportOptions: o, Memory: int64(h.memory), Dir: temp})
+		return err
+	})
+	p.finish()
+	for _, r := range reports {
+		printRefused(a.stderr, &r)
+	}
+	if err != nil && g != nil {
+		err, g = errors.Join(err, g.Close()), nil
+	}
+	return g, err
+}
+
+// byteSize is a number of bytes, written 500MB or 2GB.
+type byteSize int64
+
+var byteUnits = []struct {
+	name string
+	size byteSize
+}{{"GB", 1 << 30}, {"MB", 1 << 20}, {"KB", 1 << 10}, {"B", 1}}
+
+// Set implements pflag.Value.
+func (b *byteSize) Set(s string) error {
+	for _, u := range byteUnits {
+		if number, ok := strings.CutSuffix(strings.ToUpper(s), u.name); ok {
+			n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
+			if err != nil || n < 0 || n > math.MaxInt64/int64(u.size) {
+				break
+			}
+			*b = byteSize(n) * u.size
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not a number of bytes: write a whole number and KB, MB or GB, such as 2GB", s)
+}
+
+// String implements pflag.Value.
+func (b byteSize) String() string {
+	for _, u := range byteUnits {
+		if b >= u.size && b%u.size == 0 {
+			return strconv.FormatInt(int64(b/u.size), 10) + u.name
+		}
+	}
+	return "0B"
+}
+
+// Type implements pflag.Value.
+func (b *byteSize) Type() string { return "size" }
