@@ -14,6 +14,8 @@ type Listed struct {
 	Feature
 	// From is the stream, customer or table; empty for an expression.
 	From string
+	// By and Level tell which items of the stream count; empty for all.
+	By, Level string
 	// Computed says in words how the value comes to be.
 	Computed string
 	// Text, Zero and Missing are the sentences as they were declared.
@@ -41,6 +43,9 @@ func (s *Set) List() ([]Listed, error) {
 		l := &list[i]
 		*l = Listed{Feature: e.features[i], From: d.from(), Computed: d.computed(),
 			Text: d.said.Text, Zero: d.said.Zero, Missing: d.said.Missing}
+		if d.level != "" {
+			l.By, l.Level = d.By, d.level
+		}
 		switch {
 		case d.level == openLevel:
 			l.Name = d.name(d.window)
@@ -120,7 +125,11 @@ func (d *declaration) computed() string {
 	case len(d.Windows) == 0:
 		return aggregateWords[d.Agg] + "; missing where the day is unknown"
 	}
-	what, terms := d.From, []string{}
+	what := d.From
+	if what == "engagement" {
+		what = "engagements"
+	}
+	var terms []string
 	if d.By != "" {
 		terms = append(terms, fmt.Sprintf("%s == %q", d.By, d.level))
 	}

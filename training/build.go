@@ -111,6 +111,24 @@ func (b *Build) instants() ([]event.Time, Split, error) {
 	return slices.Compact(times), split, nil
 }
 
+// Freeze gives the engine of the plan's features, with the levels that Train
+// would freeze. It reads the histories only if there are levels to freeze.
+func Freeze(ctx context.Context, src Source, p Plan) (*features.Engine, error) {
+	if e, err := p.Features.Compile(); err == nil {
+		return e, nil
+	}
+	b := Build{Plan: p, AsOf: []event.Time{p.Through}}
+	if err := b.defaults(); err != nil {
+		return nil, err
+	}
+	_, split, err := b.instants()
+	if err != nil {
+		return nil, err
+	}
+	e, _, err := prepare(ctx, src, &b.Plan, split, &Observer{HeldOut: b.HeldOut, Seed: b.Seed})
+	return e, err
+}
+
 // BuildMatrix writes rows of features with what they are, as Parquet: one block
 // of customers after the other, in memory that does not grow with their number.
 // The levels are frozen as Train freezes them, on all customers whatever the

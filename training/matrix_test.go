@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,7 +75,7 @@ func TestTrainMatrix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(parts.Observations, d.Observations) || !slices.EqualFunc(parts.Matrix.Data, d.Matrix.Data, sameBits) ||
+	if !slices.Equal(parts.Observations, d.Observations) || !sameBits(parts.Matrix.Data, d.Matrix.Data) ||
 		fmt.Sprint(parts.Info.Counts) != fmt.Sprint(d.Info.Counts) {
 		t.Error("the shards together are not the whole")
 	}
@@ -90,8 +89,6 @@ func TestTrainMatrix(t *testing.T) {
 		t.Errorf("whole and shard: error %v", err)
 	}
 }
-
-func sameBits(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }
 
 // tinyBuild is a matrix of few customers and features.
 func tinyBuild(t *testing.T) (*worldSource, Build) {
@@ -141,7 +138,7 @@ func TestBuildMatrix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(d.Observations, want.Observations) || !slices.EqualFunc(d.Matrix.Data, want.Matrix.Data, sameBits) {
+	if !slices.Equal(d.Observations, want.Observations) || !sameBits(d.Matrix.Data, want.Matrix.Data) {
 		t.Error("rows read back are not those computed")
 	}
 	if fmt.Sprint(info.Counts) != fmt.Sprint(counts) || info.Rows != len(want.Observations) || info.Customers != 150 {
@@ -282,7 +279,7 @@ func TestMatrixRefuses(t *testing.T) {
 			continue
 		}
 		read++ // what is not read, such as statistics
-		if !slices.EqualFunc(got.Matrix.Data, d.Matrix.Data, sameBits) {
+		if !sameBits(got.Matrix.Data, d.Matrix.Data) {
 			t.Fatalf("byte %d changed: another value is read, and no error", i)
 		}
 	}

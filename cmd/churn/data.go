@@ -52,13 +52,22 @@ func change(reason string, force bool) registry.Change {
 	return registry.Change{At: event.FromTime(time.Now()), Actor: actor, Reason: reason, Force: force}
 }
 
-// through is the end of the data: a configured instant, the fixed clock, or
-// the last thing recorded.
-func (c *config) through(ctx context.Context, db *store.DB) (event.Time, error) {
+// fixedThrough is the end of the data where it is configured, or the clock is;
+// else Never.
+func (c *config) fixedThrough() (event.Time, error) {
 	for _, s := range []string{c.Training.Through, c.Clock} {
 		if s != "" {
 			return event.ParseTime(s)
 		}
+	}
+	return event.Never, nil
+}
+
+// through is the end of the data: a configured instant, the fixed clock, or
+// the last thing recorded.
+func (c *config) through(ctx context.Context, db *store.DB) (event.Time, error) {
+	if t, err := c.fixedThrough(); err != nil || t != event.Never {
+		return t, err
 	}
 	sum, err := db.Summary(ctx)
 	if err != nil {

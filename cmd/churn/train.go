@@ -43,6 +43,7 @@ func (t *tableFlags) read() (*training.Table, error) {
 
 func (a *app) trainCommand() *cobra.Command {
 	var wide tableFlags
+	var matrix []string
 	var k keepFlags
 	cmd := &cobra.Command{
 		Use:   "train",
@@ -53,13 +54,15 @@ regression, random forest), calibrates them on later data and tests the best on
 still later data of customers it never saw. The model goes to the registry; with
 --promote it also goes into use, if its gate lets it.`,
 		Example: `  churn train --config churn.yaml --promote
+  churn train --matrix matrix.parquet --promote
   churn train --table telco.csv --id customerID --label Churn=Yes --model telco`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.train(cmd.Context(), wide, &k)
+			return a.train(cmd.Context(), wide, matrix, &k)
 		},
 	}
 	wide.register(cmd)
+	cmd.Flags().StringSliceVar(&matrix, "matrix", nil, "matrix of churn features build --labels, or all its shards, instead of the database")
 	k.register(cmd)
 	return cmd
 }
@@ -74,12 +77,15 @@ func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
 	}, err
 }
 
-func (a *app) train(ctx context.Context, wide tableFlags, k *keepFlags) error {
+func (a *app) train(ctx context.Context, wide tableFlags, matrix []string, k *keepFlags) error {
 	if k.force && (k.reason == "" || !k.promote) {
 		return usagef("--force needs --promote and --reason")
 	}
 	if err := wide.check(); err != nil {
 		return err
+	}
+	if wide.path != "" && len(matrix) > 0 {
+		return usagef("give either --table or --matrix")
 	}
 	c, err := a.config()
 	if err != nil {
@@ -93,9 +99,12 @@ func (a *app) train(ctx context.Context, wide tableFlags, k *keepFlags) error {
 	defer p.finish()
 	var m *model.Model
 	var r *training.Report
-	if wide.path != "" {
+	switch {
+	case wide.path != "":
 		m, r, err = a.trainTable(ctx, c, wide, p)
-	} else {
+	case len(matrix) > 0:
+		m, r, err = a.trainMatrix(ctx, c, matrix, p)
+	default:
 		m, r, err = a.trainHistories(ctx, c, p)
 	}
 	p.finish()

@@ -26,6 +26,19 @@ type Plan struct {
 	at     []int // column of each input
 	idAt   int   // column of the id, -1 for none
 	known  []string
+	asOf   int // of Parquet: place among those wanted of the column of instants, 0 for none
+}
+
+// AsOf makes rows know their instant, from a column of a Parquet file. It must
+// be called before a chunk is made.
+func (p *Plan) AsOf(column string) error {
+	i := slices.Index(p.r.columns, column)
+	if p.r.parquet == nil || i < 0 {
+		return fmt.Errorf("%s: no column %q of instants", p.r.name, column)
+	}
+	p.asOf = len(p.r.parquet.wanted)
+	p.r.parquet.wanted = append(p.r.parquet.wanted, wanted{parquetColumn: &p.r.parquet.columns[i]})
+	return nil
 }
 
 // Plan prepares to read rows. id is the column of ids, or empty; known are
@@ -137,6 +150,7 @@ type Chunk struct {
 	ids     []byte
 	idText  string // the same, as one text: the rows share it
 	idEnds  []int
+	asOf    []event.Time
 	numbers []int // of each row that was not refused, in the chunk, from 0
 }
 
@@ -183,6 +197,14 @@ func (c *Chunk) ID(i int) string {
 	return c.idText[start:c.idEnds[i]]
 }
 
+// AsOf returns the instant of a row; event.Never if the table has none.
+func (c *Chunk) AsOf(i int) event.Time {
+	if c.plan.asOf == 0 {
+		return event.Never
+	}
+	return c.asOf[i]
+}
+
 // NumberFrom makes ids of the numbers of the rows, where first is that of the
 // first row of the chunk. Rows that are refused have their numbers too.
 func (c *Chunk) NumberFrom(first int) {
@@ -204,6 +226,7 @@ func (c *Chunk) Parse() error {
 
 func (c *Chunk) parse() error {
 	c.Values, c.ids, c.idEnds, c.numbers, c.Refused = c.Values[:0], c.ids[:0], c.idEnds[:0], c.numbers[:0], nil
+	c.asOf = c.asOf[:0]
 	clear(c.Odd)
 	clear(c.Missing)
 	switch {
@@ -353,8 +376,14 @@ func (c *Chunk) parseColumns() error {
 	for i := range rows {
 		row := values[i*n : (i+1)*n]
 		column, reason := "", ""
+		at, err := event.Never, error(nil)
+		if p.asOf > 0 {
+			at, err = event.ParseTime(text(c.columns[p.asOf].cell(i)))
+		}
 		if j, bad := wrong[i]; bad {
 			column, reason = p.inputs[j].Name, beyond
+		} else if err != nil {
+			column, reason = p.r.parquet.wanted[p.asOf].name, err.Error()
 		} else if p.idAt >= 0 {
 			if reason = c.addID(c.columns[n].cell(i)); reason != "" {
 				column = p.id
@@ -365,6 +394,7 @@ func (c *Chunk) parseColumns() error {
 		} else {
 			start := len(c.Values)
 			c.Values = append(c.Values, row...) // at or before where it was
+			c.asOf = append(c.asOf, at)
 			c.done(start)
 		}
 		c.Rows++
