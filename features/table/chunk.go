@@ -29,18 +29,6 @@ type Plan struct {
 	asOf   int // of Parquet: place among those wanted of the column of instants, 0 for none
 }
 
-// AsOf makes rows know their instant, from a column of a Parquet file. It must
-// be called before a chunk is made.
-func (p *Plan) AsOf(column string) error {
-	i := slices.Index(p.r.columns, column)
-	if p.r.parquet == nil || i < 0 {
-		return fmt.Errorf("%s: no column %q of instants", p.r.name, column)
-	}
-	p.asOf = len(p.r.parquet.wanted)
-	p.r.parquet.wanted = append(p.r.parquet.wanted, wanted{parquetColumn: &p.r.parquet.columns[i]})
-	return nil
-}
-
 // Plan prepares to read rows. id is the column of ids, or empty; known are
 // further columns that must be there and are not read. NDJSON may lack columns
 // in any row: see Chunk.Absent.
@@ -195,14 +183,6 @@ func (c *Chunk) ID(i int) string {
 		start = c.idEnds[i-1]
 	}
 	return c.idText[start:c.idEnds[i]]
-}
-
-// AsOf returns the instant of a row; event.Never if the table has none.
-func (c *Chunk) AsOf(i int) event.Time {
-	if c.plan.asOf == 0 {
-		return event.Never
-	}
-	return c.asOf[i]
 }
 
 // NumberFrom makes ids of the numbers of the rows, where first is that of the
@@ -376,10 +356,7 @@ func (c *Chunk) parseColumns() error {
 	for i := range rows {
 		row := values[i*n : (i+1)*n]
 		column, reason := "", ""
-		at, err := event.Never, error(nil)
-		if p.asOf > 0 {
-			at, err = event.ParseTime(text(c.columns[p.asOf].cell(i)))
-		}
+		at, err := c.instant(i)
 		if j, bad := wrong[i]; bad {
 			column, reason = p.inputs[j].Name, beyond
 		} else if err != nil {
