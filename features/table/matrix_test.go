@@ -2,10 +2,13 @@ package table
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -179,5 +182,50 @@ func TestAsOf(t *testing.T) {
 	}
 	if c.Len() != 2 || c.ID(0) != "a" || c.AsOf(0) != -1 || c.ID(1) != "ü" || c.AsOf(1) != 0 || len(c.Refused) != 1 {
 		t.Errorf("%d rows, %d refused: %s as of %s, …", c.Len(), len(c.Refused), c.ID(0), c.AsOf(0))
+	}
+}
+
+// What is held in memory while a matrix is written does not grow with its rows.
+func TestMatrixMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 8 million values")
+	}
+	list := make([]features.Feature, 100)
+	for i := range list {
+		list[i].Name = fmt.Sprint("f", i)
+	}
+	w, err := NewMatrixWriter(io.Discard, list, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	var rows MatrixRows
+	var peak uint64
+	const blocks, size = 40, 2048
+	for k := range blocks {
+		rows.Clear()
+		for i := range size {
+			rows.Customers = append(rows.Customers, fmt.Sprint(k, "-", i))
+			rows.AsOf, rows.HeldOut = append(rows.AsOf, event.Time(k)), append(rows.HeldOut, false)
+			for range list {
+				rows.Values = append(rows.Values, r.Float32())
+			}
+		}
+		if err := w.WriteRows(&rows); err != nil {
+			t.Fatal(err)
+		}
+		if k%4 == 0 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			peak = max(peak, m.HeapAlloc)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// 1.2 MB a column as measured; 4 MB where a group has eight times the rows.
+	if peak > 200<<20 {
+		t.Errorf("%d MB in use for 100 columns", peak>>20)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // written, packed as they will be; fewer of many columns.
 const (
 	rowGroup      = 1 << 17
-	rowGroupCells = 1 << 23
+	rowGroupCells = 1 << 21
 )
 
 // Field is a column to write.
