@@ -5,7 +5,7 @@ PYTHON ?= python3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RUN = testdata/complete_journey/churn.yaml
 
-.PHONY: build run test lint bench fuzz .venv conformance bench-train bench-score clean
+.PHONY: build run test lint bench fuzz .venv conformance oracle bench-train bench-score clean
 
 build:            ## bin/churn
 	$(GO) build -trimpath -o bin/churn ./cmd/churn
@@ -35,7 +35,7 @@ fuzz:             ## every fuzz target for half a minute
 	  done; done
 
 # The last step of making .venv is the copy of the list it was made from.
-.venv: .venv/requirements.txt ## other people's gradient boosting, pinned
+.venv: .venv/requirements.txt ## other people's gradient boosting and DuckDB, pinned
 
 .venv/requirements.txt: model/gbdt/peers/requirements.txt
 	$(PYTHON) -m venv --clear .venv
@@ -44,6 +44,9 @@ fuzz:             ## every fuzz target for half a minute
 
 conformance: .venv ## model/gbdt against LightGBM, XGBoost and shap
 	.venv/bin/python model/gbdt/peers/conformance.py
+
+oracle: .venv build ## features against DuckDB, a matrix in pandas and LightGBM
+	.venv/bin/python features/oracle/oracle.py bin/churn
 
 bench-train: .venv ## model/gbdt against its peers: time, memory, accuracy
 	.venv/bin/python model/gbdt/peers/bench.py $(BENCH)

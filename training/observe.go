@@ -51,6 +51,11 @@ func Snapshots(d *model.Definition, through event.Time, every event.Duration, co
 // the group does not depend on who else is in the data. The seed turns the
 // wheel.
 func heldOut(customer string, seed uint64, share float64) bool {
+	return float64(spread(customer, seed)>>11)/(1<<53) < share
+}
+
+// spread is a hash of the id.
+func spread(customer string, seed uint64) uint64 {
 	h := fnv.New64a()
 	var b [8]byte
 	binary.LittleEndian.PutUint64(b[:], seed)
@@ -62,8 +67,7 @@ func heldOut(customer string, seed uint64, share float64) bool {
 	x *= 0xbf58476d1ce4e5b9
 	x ^= x >> 27
 	x *= 0x94d049bb133111eb
-	x ^= x >> 31
-	return float64(x>>11)/(1<<53) < share
+	return x ^ x>>31
 }
 
 // Observer decides which observations there are.

@@ -115,17 +115,24 @@ func Train(ctx context.Context, src Source, p Plan) (*model.Model, *Report, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	in := func(times []event.Time, heldOut bool) *Data {
-		return data.Rows(func(ob *Observation) bool { return ob.HeldOut == heldOut && contains(times, ob.At) })
-	}
-	pt := parts{train: in(split.Train, false), calibration: in(split.Calibration, false),
-		test: in(split.Test, true), seen: in(split.Test, false)}
 	fingerprint, err := src.Fingerprint(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	r := &Report{Split: &split, Counts: counts, Customers: checks.customers, DataFingerprint: fingerprint,
-		Reasons: reasonsOf(data), Findings: checks.findings()}
+		Findings: checks.findings()}
+	return p.finishHistories(ctx, engine, data, r)
+}
+
+// finishHistories divides the observations by time and customer and does the
+// rest.
+func (p *Plan) finishHistories(ctx context.Context, engine *features.Engine, data *Data, r *Report) (*model.Model, *Report, error) {
+	in := func(times []event.Time, heldOut bool) *Data {
+		return data.Rows(func(ob *Observation) bool { return ob.HeldOut == heldOut && contains(times, ob.At) })
+	}
+	pt := parts{train: in(r.Split.Train, false), calibration: in(r.Split.Calibration, false),
+		test: in(r.Split.Test, true), seen: in(r.Split.Test, false)}
+	r.Reasons = reasonsOf(data)
 	return p.finish(ctx, engine, pt, r)
 }
 

@@ -104,7 +104,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage, 3 refused by a gate.`,
 	f.StringVar(&a.model, "model", "", "name of the model, instead of the project file's")
 	f.BoolVar(&a.json, "json", false, "write the result as JSON to standard output")
 	f.BoolVar(&a.quiet, "quiet", false, "no progress on standard error")
-	root.AddCommand(a.simulateCommand(), a.initCommand(), a.importCommand(), a.trainCommand(),
+	root.AddCommand(a.simulateCommand(), a.initCommand(), a.importCommand(), a.featuresCommand(), a.trainCommand(),
 		a.evaluateCommand(), a.scoreCommand(), a.serveCommand(), a.modelsCommand())
 	usageArgs(root)
 	return root

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"churn/model"
 	"churn/model/registry"
 	"churn/store"
+	"churn/training"
 )
 
 type scoreFlags struct {
@@ -175,6 +177,24 @@ func (w *scoring) tableSource(in *tables.Reader, wide tableFlags) (func(context.
 		known = append([]string{strings.TrimSpace(column)}, known...)
 	}
 	e := w.scorer.Engine()
+	matrix, err := training.MatrixInfoOf(in)
+	switch {
+	case err != nil:
+		return nil, err
+	case matrix == nil:
+	case matrix.FeatureFingerprint != e.Fingerprint():
+		return nil, fmt.Errorf("%s: a matrix of other features than the model's, by name or by how they are computed: "+
+			"build it with --model-version %s", in.Name(), w.scorer.Manifest().Version)
+	default:
+		for _, c := range tables.MatrixColumns {
+			if slices.Contains(in.Columns(), c) && !slices.Contains(known, c) {
+				known = append(known, c)
+			}
+		}
+		if wide.id == "" {
+			wide.id = tables.CustomerColumn
+		}
+	}
 	plan, err := in.Plan(e.Inputs(), wide.id, known)
 	var lacking *tables.LackingError
 	switch {
@@ -182,6 +202,11 @@ func (w *scoring) tableSource(in *tables.Reader, wide tableFlags) (func(context.
 		return nil, fmt.Errorf("%w: the model is of histories, and a table for it has a column for each feature", err)
 	case err != nil:
 		return nil, err
+	}
+	if matrix != nil {
+		if err := plan.AsOf(tables.AsOfColumn); err != nil {
+			return nil, err
+		}
 	}
 	w.tally.begin(in, e.Inputs(), plan.Unused)
 	return func(_ context.Context, st *stream) error {

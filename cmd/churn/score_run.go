@@ -173,7 +173,7 @@ func (sc *scratch) score(b *batch) error {
 		b.next <- <-b.first // numbers are of tables
 		for _, tl := range b.timelines {
 			sc.scorer.Engine().Row(sc.row, tl, sc.asOf)
-			sc.one(b, tl.Customer.ID, sc.row)
+			sc.one(b, tl.Customer.ID, sc.asOf, sc.row)
 		}
 		return nil
 	}
@@ -187,16 +187,16 @@ func (sc *scratch) score(b *batch) error {
 		b.table.NumberFrom(first)
 	}
 	for i := range b.table.Len() {
-		sc.one(b, b.table.ID(i), b.table.Row(i))
+		sc.one(b, b.table.ID(i), b.table.AsOf(i), b.table.Row(i))
 	}
 	return nil
 }
 
-func (sc *scratch) one(b *batch, id string, row []float32) {
+func (sc *scratch) one(b *batch, id string, asOf event.Time, row []float32) {
 	s, reasons := sc.scorer.Explain(row, sc.reasons)
 	m := sc.scorer.Manifest()
-	b.out.add(sc.format, &scored{customer: id, score: s, asOf: sc.asOf, version: m.Version, reasons: reasons, columns: sc.reasons})
+	b.out.add(sc.format, &scored{customer: id, score: s, asOf: asOf, version: m.Version, reasons: reasons, columns: sc.reasons})
 	if sc.save != nil {
-		b.save = append(b.save, store.Score{CustomerID: id, AsOf: sc.asOf, Model: m.Name, Version: m.Version, Probability: s.Probability, Margin: s.Margin})
+		b.save = append(b.save, store.Score{CustomerID: id, AsOf: asOf, Model: m.Name, Version: m.Version, Probability: s.Probability, Margin: s.Margin})
 	}
 }

@@ -44,6 +44,7 @@ func (t *tableFlags) read() (*training.Table, error) {
 func (a *app) trainCommand() *cobra.Command {
 	var wide tableFlags
 	var h historyFlags
+	var matrix []string
 	var k keepFlags
 	cmd := &cobra.Command{
 		Use:   "train",
@@ -55,14 +56,16 @@ still later data of customers it never saw. The model goes to the registry; with
 --promote it also goes into use, if its gate lets it.`,
 		Example: `  churn train --config churn.yaml --promote
   churn train --config churn.yaml --from-sources --memory 2GB
+  churn train --matrix matrix.parquet --promote
   churn train --table telco.csv --id customerID --label Churn=Yes --model telco`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.train(cmd.Context(), wide, h, &k)
+			return a.train(cmd.Context(), wide, h, matrix, &k)
 		},
 	}
 	wide.register(cmd)
 	h.register(cmd)
+	cmd.Flags().StringSliceVar(&matrix, "matrix", nil, "matrix of churn features build --labels, or all its shards, instead of the database")
 	k.register(cmd)
 	return cmd
 }
@@ -77,12 +80,15 @@ func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
 	}, err
 }
 
-func (a *app) train(ctx context.Context, wide tableFlags, h historyFlags, k *keepFlags) error {
+func (a *app) train(ctx context.Context, wide tableFlags, h historyFlags, matrix []string, k *keepFlags) error {
 	if k.force && (k.reason == "" || !k.promote) {
 		return usagef("--force needs --promote and --reason")
 	}
 	if err := errors.Join(wide.check(), h.check(wide)); err != nil {
 		return err
+	}
+	if len(matrix) > 0 && (wide.path != "" || h.fromSources) {
+		return usagef("give only one of --table, --matrix and --from-sources")
 	}
 	c, err := a.config()
 	if err != nil {
@@ -96,9 +102,12 @@ func (a *app) train(ctx context.Context, wide tableFlags, h historyFlags, k *kee
 	defer p.finish()
 	var m *model.Model
 	var r *training.Report
-	if wide.path != "" {
+	switch {
+	case wide.path != "":
 		m, r, err = a.trainTable(ctx, c, wide, p)
-	} else {
+	case len(matrix) > 0:
+		m, r, err = a.trainMatrix(ctx, c, matrix, p)
+	default:
 		m, r, err = a.trainHistories(ctx, c, h, p)
 	}
 	p.finish()

@@ -26,6 +26,7 @@ type Plan struct {
 	at     []int // column of each input
 	idAt   int   // column of the id, -1 for none
 	known  []string
+	asOf   int // of Parquet: place among those wanted of the column of instants, 0 for none
 }
 
 // Plan prepares to read rows. id is the column of ids, or empty; known are
@@ -137,6 +138,7 @@ type Chunk struct {
 	ids     []byte
 	idText  string // the same, as one text: the rows share it
 	idEnds  []int
+	asOf    []event.Time
 	numbers []int // of each row that was not refused, in the chunk, from 0
 }
 
@@ -204,6 +206,7 @@ func (c *Chunk) Parse() error {
 
 func (c *Chunk) parse() error {
 	c.Values, c.ids, c.idEnds, c.numbers, c.Refused = c.Values[:0], c.ids[:0], c.idEnds[:0], c.numbers[:0], nil
+	c.asOf = c.asOf[:0]
 	clear(c.Odd)
 	clear(c.Missing)
 	switch {
@@ -356,8 +359,11 @@ func (c *Chunk) parseColumns() error {
 	for i := range rows {
 		row := values[i*n : (i+1)*n]
 		column, reason := "", ""
+		at, err := c.instant(i)
 		if j, bad := wrong[i]; bad {
 			column, reason = p.inputs[j].Name, beyond
+		} else if err != nil {
+			column, reason = p.r.parquet.wanted[p.asOf].name, err.Error()
 		} else if p.idAt >= 0 {
 			if reason = c.addID(c.columns[n].cell(i)); reason != "" {
 				column = p.id
@@ -368,6 +374,7 @@ func (c *Chunk) parseColumns() error {
 		} else {
 			start := len(c.Values)
 			c.Values = append(c.Values, row...) // at or before where it was
+			c.asOf = append(c.asOf, at)
 			c.done(start)
 		}
 		c.Rows++

@@ -13,8 +13,11 @@ import (
 )
 
 // rowGroup is how many rows of a file are held in memory until they are
-// written, packed as they will be.
-const rowGroup = 1 << 17
+// written, packed as they will be; fewer of many columns.
+const (
+	rowGroup      = 1 << 17
+	rowGroupCells = 1 << 21
+)
 
 // Field is a column to write.
 type Field struct {
@@ -29,6 +32,15 @@ const (
 	Text    FieldType = iota // empty is null
 	Number                   // 64 bits; NaN is null
 	Instant                  // microseconds of UTC; event.Never is null
+	Single                   // 32 bits; NaN is null
+	Flag                     // see Yes
+)
+
+// A flag is Yes or No, or else null.
+const (
+	No = iota
+	Yes
+	Unknown
 )
 
 // Values are those of one column, in the slice of its type.
@@ -36,6 +48,8 @@ type Values struct {
 	Texts    []string
 	Numbers  []float64
 	Instants []event.Time
+	Singles  []float32
+	Flags    []uint8
 }
 
 // Writer writes Parquet, packed by zstd.
@@ -48,6 +62,8 @@ type Writer struct {
 	texts  []parquet.ByteArray
 	floats []float64
 	times  []int64
+	single []float32
+	flags  []bool
 }
 
 // NewWriter begins a file. Every column may be null.
@@ -63,6 +79,10 @@ func NewWriter(w io.Writer, fields []Field) (*Writer, error) {
 			n, err = schema.NewPrimitiveNode(f.Name, parquet.Repetitions.Optional, parquet.Types.Double, -1, -1)
 		case Instant:
 			n, err = schema.NewPrimitiveNodeLogical(f.Name, parquet.Repetitions.Optional, schema.NewTimestampLogicalType(true, schema.TimeUnitMicros), parquet.Types.Int64, -1, -1)
+		case Single:
+			n, err = schema.NewPrimitiveNode(f.Name, parquet.Repetitions.Optional, parquet.Types.Float, -1, -1)
+		case Flag:
+			n, err = schema.NewPrimitiveNode(f.Name, parquet.Repetitions.Optional, parquet.Types.Boolean, -1, -1)
 		}
 		if err != nil {
 			return nil, err
@@ -99,7 +119,7 @@ func (w *Writer) Write(rows int, columns []Values) (err error) {
 			return err
 		}
 	}
-	if w.rows += rows; w.rows >= rowGroup {
+	if w.rows += rows; w.rows >= max(1, min(rowGroup, rowGroupCells/len(w.fields))) {
 		return w.flush()
 	}
 	return nil
@@ -148,9 +168,28 @@ func (w *Writer) column(chunk file.ColumnChunkWriter, rows int, v *Values) (err 
 			}
 		}
 		_, err = c.WriteBatch(w.times, defs, nil)
+	case *file.Float32ColumnChunkWriter:
+		w.single = w.single[:0]
+		for i, x := range v.Singles[:rows] {
+			if set(i, x == x) {
+				w.single = append(w.single, x)
+			}
+		}
+		_, err = c.WriteBatch(w.single, defs, nil)
+	case *file.BooleanColumnChunkWriter:
+		w.flags = w.flags[:0]
+		for i, f := range v.Flags[:rows] {
+			if set(i, f == Yes || f == No) {
+				w.flags = append(w.flags, f == Yes)
+			}
+		}
+		_, err = c.WriteBatch(w.flags, defs, nil)
 	}
 	return err
 }
+
+// Say keeps a text in the file itself, under a key, until Close.
+func (w *Writer) Say(key, text string) error { return w.w.AppendKeyValueMetadata(key, text) }
 
 // Close writes the end of the file, without which it is none. It leaves the
 // writer below open.

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"churn/event"
+	"churn/model"
+	"churn/training"
+)
+
+// buildFlags say which rows a matrix has.
+type buildFlags struct {
+	set             setFlags
+	out, shard      string
+	snapshots, asOf []string
+	labels          bool
+}
+
+func (a *app) buildFeaturesCommand() *cobra.Command {
+	var f buildFlags
+	cmd := &cobra.Command{
+		Use:   "build",
+		Short: "Write the matrix of features as Parquet",
+		Long: `Build writes the observations that training would make, with their features, in
+memory that does not grow with the number of customers. With --snapshots it
+observes at other instants, with --as-of it writes everybody who has not left,
+as churn score does. What the columns mean and what the matrix was made from is
+in the file. A file is written under another name and renamed when it is
+complete. One line of JSON on standard error tells the rows and their checksum.`,
+		Example: `  churn features build --out matrix.parquet --labels
+  churn features build --out today.parquet --as-of 2026-01-31 --model-version champion
+  churn features build --out part-1.parquet --labels --shard 1/4`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.buildFeatures(cmd.Context(), &f) },
+	}
+	f.set.register(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.out, "out", "", "Parquet file to write (required)")
+	fl.StringSliceVar(&f.snapshots, "snapshots", nil, "instants to observe at (default: those of training)")
+	fl.StringSliceVar(&f.asOf, "as-of", nil, "instants to write every customer at who has not left, instead of observations")
+	fl.BoolVar(&f.labels, "labels", false, "also write who churned, where it is known, and why")
+	fl.StringVar(&f.shard, "shard", "", "write one part of the customers only: 1/4 is the first of four")
+	return cmd
+}
+
+// built is what build tells of a matrix.
+type built struct {
+	Out                string     `json:"out"`
+	Rows               int        `json:"rows"`
+	Checksum           string     `json:"checksum"`
+	Features           int        `json:"features"`
+	Customers          int        `json:"customers"`
+	Shard              int        `json:"shard"`
+	Shards             int        `json:"shards"`
+	Through            event.Time `json:"through"`
+	FeatureFingerprint string     `json:"feature_fingerprint"`
+	DataFingerprint    string     `json:"data_fingerprint"`
+}
+
+func (f *buildFlags) build(plan training.Plan) (training.Build, error) {
+	b := training.Build{Plan: plan, Labels: f.labels}
+	if f.out == "" {
+		return b, usagef("--out is missing: name a Parquet file to write")
+	}
+	if len(f.snapshots) > 0 && len(f.asOf) > 0 {
+		return b, usagef("give either --snapshots or --as-of")
+	}
+	times := func(flag string, texts []string) (out []event.Time, err error) {
+		for _, s := range texts {
+			t, err := event.ParseTime(s)
+			if err != nil {
+				return nil, usagef("--%s: %w", flag, err)
+			}
+			out = append(out, t)
+		}
+		return out, nil
+	}
+	var err, errAsOf error
+	b.At, err = times("snapshots", f.snapshots)
+	b.AsOf, errAsOf = times("as-of", f.asOf)
+	if f.shard != "" {
+		i, n, ok := strings.Cut(f.shard, "/")
+		var e1, e2 error
+		b.Shard, e1 = strconv.Atoi(i)
+		b.Shards, e2 = strconv.Atoi(n)
+		if !ok || e1 != nil || e2 != nil || b.Shard < 1 || b.Shard > b.Shards {
+			return b, usagef("--shard %q: write the number of the part and how many there are, such as 1/4", f.shard)
+		}
+	}
+	return b, errors.Join(err, errAsOf)
+}
+
+func (a *app) buildFeatures(ctx context.Context, f *buildFlags) error {
+	if _, err := f.build(training.Plan{}); err != nil {
+		return err
+	}
+	p := a.progress()
+	defer p.finish()
+	db, plan, err := a.historyPlan(ctx, &f.set, p)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	b, err := f.build(plan)
+	if err != nil {
+		return err
+	}
+	out, err := createOutput(f.out, a.stdout)
+	if err != nil {
+		return err
+	}
+	defer out.abandon()
+	m, err := training.BuildMatrix(ctx, db, out, b)
+	p.finish()
+	if err != nil {
+		return err
+	}
+	if err := out.keep(); err != nil {
+		return err
+	}
+	line, err := json.Marshal(built{f.out, m.Rows, m.Checksum, len(m.Columns), m.Customers, m.Shard, m.Shards, m.Through, m.FeatureFingerprint, m.DataFingerprint})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stderr, "%s\n", line)
+	return err
+}
+
+// trainMatrix trains on matrices that were built before.
+func (a *app) trainMatrix(ctx context.Context, c *config, paths []string, p *progress) (*model.Model, *training.Report, error) {
+	if c.Training.Bands.by == "profit" {
+		return nil, nil, fmt.Errorf("training.bands: profit needs the payments of the database: train without --matrix, or use quantiles or two probabilities")
+	}
+	through, err := c.fixedThrough()
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := c.plan(through, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if plan.Bands, err = c.Training.Bands.fixed(); err != nil {
+		return nil, nil, err
+	}
+	p.show("reading the matrix", 0, 0)
+	d, err := training.ReadMatrix(paths...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return training.TrainMatrix(ctx, d, plan)
+}

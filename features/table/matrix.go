@@ -1,0 +1,261 @@
+package table
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"churn/event"
+	"churn/features"
+)
+
+// Columns of a matrix of features beside the features themselves.
+const (
+	CustomerColumn = "customer_id"
+	AsOfColumn     = "as_of"
+	HeldOutColumn  = "held_out"
+	ChurnedColumn  = "churned"      // only with labels; null is not known
+	ReasonColumn   = "churn_reason" // only with labels
+)
+
+// MatrixKey is where a matrix says what it is, as JSON.
+const MatrixKey = "churn"
+
+// MatrixColumns are the columns that are not features.
+var MatrixColumns = []string{CustomerColumn, AsOfColumn, HeldOutColumn, ChurnedColumn, ReasonColumn}
+
+// MatrixRows are rows of a matrix with what they are. Churned and Reasons are
+// nil without labels.
+type MatrixRows struct {
+	Customers []string
+	AsOf      []event.Time
+	HeldOut   []bool
+	Churned   []uint8 // No, Yes or Unknown
+	Reasons   []string
+	Values    []float32 // row by row
+}
+
+// Clear empties the rows and keeps their memory.
+func (m *MatrixRows) Clear() {
+	*m = MatrixRows{m.Customers[:0], m.AsOf[:0], m.HeldOut[:0], m.Churned[:0], m.Reasons[:0], m.Values[:0]}
+}
+
+// otherLevel is the text of a category that is none of its levels.
+func otherLevel(levels []string) string {
+	other := "other"
+	for slices.Contains(levels, other) {
+		other += "_"
+	}
+	return other
+}
+
+// MatrixWriter writes a matrix as Parquet: a column of 32 bits for each number,
+// a text for each category, where missing is null and a text that is none of
+// the levels is other.
+type MatrixWriter struct {
+	*Writer
+	features []features.Feature
+	labels   bool
+	columns  []Values
+}
+
+// NewMatrixWriter begins a file.
+func NewMatrixWriter(w io.Writer, list []features.Feature, labels bool) (*MatrixWriter, error) {
+	fields := []Field{{CustomerColumn, Text}, {AsOfColumn, Instant}, {HeldOutColumn, Flag}}
+	if labels {
+		fields = append(fields, Field{ChurnedColumn, Flag}, Field{ReasonColumn, Text})
+	}
+	for i := range list {
+		f := Field{list[i].Name, Single}
+		if list[i].Kind == features.Category {
+			f.Type = Text
+		}
+		if slices.Contains(MatrixColumns, f.Name) {
+			return nil, fmt.Errorf("feature %q has the name of another column of a matrix: call it something else", f.Name)
+		}
+		fields = append(fields, f)
+	}
+	out, err := NewWriter(w, fields)
+	return &MatrixWriter{Writer: out, features: list, labels: labels, columns: make([]Values, len(fields))}, err
+}
+
+// WriteRows adds rows.
+func (m *MatrixWriter) WriteRows(rows *MatrixRows) error {
+	n, c := len(rows.Customers), m.columns
+	c[0].Texts, c[1].Instants = rows.Customers, rows.AsOf
+	c[2].Flags = c[2].Flags[:0]
+	for _, out := range rows.HeldOut {
+		flag := uint8(No)
+		if out {
+			flag = Yes
+		}
+		c[2].Flags = append(c[2].Flags, flag)
+	}
+	first := 3
+	if m.labels {
+		c[3].Flags, c[4].Texts = rows.Churned, rows.Reasons
+		first = 5
+	}
+	for j := range m.features {
+		f, col := &m.features[j], &c[first+j]
+		values := rows.Values[min(j, len(rows.Values)):]
+		if f.Kind == features.Number {
+			col.Singles = col.Singles[:0]
+			for i := range n {
+				col.Singles = append(col.Singles, values[i*len(m.features)])
+			}
+			continue
+		}
+		other := otherLevel(f.Levels)
+		col.Texts = col.Texts[:0]
+		for i := range n {
+			switch v := values[i*len(m.features)]; {
+			case v != v:
+				col.Texts = append(col.Texts, "")
+			case v < 0:
+				col.Texts = append(col.Texts, other)
+			default:
+				col.Texts = append(col.Texts, f.Levels[int(v)])
+			}
+		}
+	}
+	return m.Write(n, c)
+}
+
+// Said returns what a Parquet file says under a key; empty if nothing.
+func (r *Reader) Said(key string) string {
+	if r.parquet == nil {
+		return ""
+	}
+	if s := r.parquet.r.MetaData().KeyValueMetadata().FindValue(key); s != nil {
+		return *s
+	}
+	return ""
+}
+
+// MatrixReader reads what a MatrixWriter has written, bit by bit.
+type MatrixReader struct {
+	r        *Reader
+	features []features.Feature
+	labels   bool
+	codes    []map[string]float32 // of the levels of each category
+	columns  []column
+}
+
+// Matrix prepares to read a matrix of these features. It does not read more
+// than it is asked for; a column that is not there is an error.
+func (r *Reader) Matrix(list []features.Feature, labels bool) (*MatrixReader, error) {
+	if r.parquet == nil {
+		return nil, fmt.Errorf("%s: not a Parquet file", r.name)
+	}
+	m := &MatrixReader{r: r, features: list, labels: labels, codes: make([]map[string]float32, len(list))}
+	names := []string{CustomerColumn, AsOfColumn, HeldOutColumn}
+	if labels {
+		names = append(names, ChurnedColumn, ReasonColumn)
+	}
+	numbers := make([]bool, len(names)+len(list))
+	for j := range list {
+		f := &list[j]
+		names = append(names, f.Name)
+		if f.Kind == features.Number {
+			numbers[len(names)-1] = true
+			continue
+		}
+		m.codes[j] = map[string]float32{"": float32(math.NaN()), otherLevel(f.Levels): -1}
+		for code, level := range f.Levels {
+			m.codes[j][level] = float32(code)
+		}
+	}
+	var at []int
+	for k, name := range names {
+		i := slices.Index(r.columns, name)
+		if i < 0 {
+			return nil, fmt.Errorf("%s: no column %q; there are %s", r.name, name, Names(r.columns))
+		}
+		if c := &r.parquet.columns[i]; numbers[k] && !c.numeric() {
+			return nil, fmt.Errorf("%s: column %q: not a number", r.name, name)
+		}
+		at = append(at, i)
+	}
+	m.columns = make([]column, len(at))
+	return m, r.parquet.want(at, numbers)
+}
+
+// Rows is how many there are, as the file says.
+func (m *MatrixReader) Rows() int64 { return m.r.parquet.r.NumRows() }
+
+// Read adds the next rows, some thousand, or returns io.EOF.
+func (m *MatrixReader) Read(rows *MatrixRows) error {
+	first := m.r.parquet.row + 1
+	n, err := m.r.parquet.next(m.columns)
+	if err != nil {
+		return err
+	}
+	fail := func(i, k int, what string) error {
+		return fmt.Errorf("%s:%d: column %q: %s", m.r.name, first+i, m.r.parquet.wanted[k].name, what)
+	}
+	flag := func(k, i int) uint8 {
+		switch string(m.columns[k].cell(i)) {
+		case "true":
+			return Yes
+		case "false":
+			return No
+		}
+		return Unknown
+	}
+	for i := range n {
+		who := string(m.columns[0].cell(i))
+		if err := event.CheckID(CustomerColumn, who); err != nil {
+			return fmt.Errorf("%s:%d: %w", m.r.name, first+i, err)
+		}
+		if k := len(rows.Customers) - 1; k >= 0 && rows.Customers[k] == who {
+			who = rows.Customers[k] // one text for all rows of a customer
+		}
+		rows.Customers = append(rows.Customers, who)
+		t, err := event.ParseTime(string(m.columns[1].cell(i)))
+		if err != nil {
+			return fail(i, 1, err.Error())
+		}
+		rows.AsOf = append(rows.AsOf, t)
+		out := flag(2, i)
+		if out == Unknown {
+			return fail(i, 2, "neither true nor false")
+		}
+		rows.HeldOut = append(rows.HeldOut, out == Yes)
+		if m.labels {
+			rows.Churned = append(rows.Churned, flag(3, i))
+			rows.Reasons = append(rows.Reasons, string(m.columns[4].cell(i)))
+		}
+	}
+	return m.values(rows, n, fail)
+}
+
+// values puts the columns where they belong in the rows.
+func (m *MatrixReader) values(rows *MatrixRows, n int, fail func(i, k int, what string) error) error {
+	width := len(m.features)
+	from := len(rows.Values)
+	rows.Values = slices.Grow(rows.Values, n*width)[:from+n*width]
+	for j := range m.features {
+		k := len(m.columns) - width + j
+		c, to := &m.columns[k], rows.Values[from+j:]
+		for i := range n {
+			if m.codes[j] != nil {
+				code, known := m.codes[j][string(c.cell(i))]
+				if !known {
+					return fail(i, k, fmt.Sprintf("%.80q is no level of the feature", c.cell(i)))
+				}
+				to[i*width] = code
+				continue
+			}
+			v := c.numbers[i]
+			if v != v {
+				v = math.NaN() // always with the same bits
+			}
+			if to[i*width] = float32(v); math.IsInf(float64(to[i*width]), 0) {
+				return fail(i, k, beyond)
+			}
+		}
+	}
+	return nil
+}
