@@ -23,9 +23,9 @@ type sorter struct {
 	used   int // chunks in use
 	bytes  int // in them
 	index  []place
-	runs   []*os.File
-	fan    int // runs merged at a time
-	buffer int // read ahead of each
+	levels [][]*os.File // runs in the order of their records from the last level to the first
+	fan    int          // runs merged at a time, and at most of a level
+	buffer int          // read ahead of each
 }
 
 // place is a record in the chunks, with the head of its key.
@@ -102,10 +102,11 @@ func (s *sorter) sort() {
 	})
 }
 
-// spill writes what is in memory as a run.
+// spill writes what is in memory as a run. When a level is full its runs become
+// one of the next, so that few files are open.
 func (s *sorter) spill() error {
 	s.sort()
-	err := s.write(func(w *bufio.Writer) error {
+	err := s.write(0, func(w *bufio.Writer) error {
 		for _, p := range s.index {
 			raw, _, _ := s.record(p)
 			if _, err := w.Write(raw); err != nil {
@@ -115,16 +116,39 @@ func (s *sorter) spill() error {
 		return nil
 	})
 	s.index, s.used, s.bytes = s.index[:0], 0, 0
+	for level := 0; err == nil && len(s.levels[level]) == s.fan; level++ {
+		err = s.collapse(level)
+	}
 	return err
 }
 
-// write adds a run.
-func (s *sorter) write(fill func(*bufio.Writer) error) error {
+// collapse merges the runs of a level into one of the next.
+func (s *sorter) collapse(level int) error {
+	runs := s.levels[level]
+	m, err := s.openRuns(runs)
+	if err == nil {
+		err = s.write(level+1, m.copy)
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range runs {
+		f.Close()
+	}
+	s.levels[level] = nil
+	return nil
+}
+
+// write adds a run to a level.
+func (s *sorter) write(level int, fill func(*bufio.Writer) error) error {
 	f, err := tempFile(s.dir)
 	if err != nil {
 		return err
 	}
-	s.runs = append(s.runs, f)
+	if level == len(s.levels) {
+		s.levels = append(s.levels, nil)
+	}
+	s.levels[level] = append(s.levels[level], f)
 	w := bufio.NewWriterSize(f, sorterBuffer)
 	if err := errors.Join(fill(w), w.Flush()); err != nil {
 		return fmt.Errorf("sorting: %w", err)
@@ -146,7 +170,7 @@ func tempFile(dir string) (*os.File, error) {
 // merge ends the adding and returns all records in order. The memory is free
 // for others once the iterator is.
 func (s *sorter) merge() (*merged, error) {
-	if len(s.runs) == 0 {
+	if len(s.levels) == 0 {
 		s.sort()
 		return &merged{memory: s}, nil
 	}
@@ -156,23 +180,24 @@ func (s *sorter) merge() (*merged, error) {
 		}
 	}
 	s.chunks, s.index = nil, nil
-	for len(s.runs) > s.fan {
-		old := s.runs
-		s.runs = nil
-		for group := range slices.Chunk(old, s.fan) {
-			m, err := s.openRuns(group)
-			if err == nil {
-				err = s.write(func(w *bufio.Writer) error { return m.copy(w) })
-			}
-			for _, f := range group {
-				f.Close()
-			}
-			if err != nil {
-				return nil, err
-			}
+	// The lower levels first: they are short.
+	for level := 0; level < len(s.levels)-1; level++ {
+		if len(s.open()) <= s.fan {
+			break
+		}
+		if err := s.collapse(level); err != nil {
+			return nil, err
 		}
 	}
-	return s.openRuns(s.runs)
+	return s.openRuns(s.open())
+}
+
+// open lists all runs in the order of their records.
+func (s *sorter) open() (runs []*os.File) {
+	for _, level := range slices.Backward(s.levels) {
+		runs = append(runs, level...)
+	}
+	return runs
 }
 
 func (s *sorter) openRuns(runs []*os.File) (*merged, error) {
@@ -196,10 +221,10 @@ func (s *sorter) openRuns(runs []*os.File) (*merged, error) {
 
 // close lets go of files and memory.
 func (s *sorter) close() {
-	for _, f := range s.runs {
+	for _, f := range s.open() {
 		f.Close()
 	}
-	s.runs, s.chunks, s.index = nil, nil, nil
+	s.levels, s.chunks, s.index = nil, nil, nil
 }
 
 // merged gives the records of all runs in order.

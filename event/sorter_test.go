@@ -60,14 +60,14 @@ func TestSorterDamaged(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if len(s.runs) < 2 {
+		if len(s.open()) < 2 {
 			t.Fatal("nothing was spilled")
 		}
-		info, err := s.runs[0].Stat()
+		info, err := s.levels[0][0].Stat()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.runs[0].Truncate(info.Size() - cut); err != nil {
+		if err := s.levels[0][0].Truncate(info.Size() - cut); err != nil {
 			t.Fatal(err)
 		}
 		m, err := s.merge()
