@@ -11,6 +11,7 @@ import (
 
 	"churn/event"
 	"churn/features"
+	"churn/store"
 	"churn/training"
 )
 
@@ -29,6 +30,7 @@ definition of churn and seed.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	var set setFlags
+	var h historyFlags
 	list := &cobra.Command{Use: "list", Short: "List every feature, and how it is computed", Args: cobra.NoArgs,
 		Example: `  churn features list
   churn features list --model-version champion --json`,
@@ -53,7 +55,8 @@ of what the leak checks find in whole histories. Errors end it with exit code 1,
 warnings do not.`,
 		Example: `  churn features check
   churn features check --features mine.yaml --json`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.checkFeatures(cmd.Context(), &set) }}
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.checkFeatures(cmd.Context(), &set, h) }}
+	h.register(check)
 	for _, c := range []*cobra.Command{list, explain, check} {
 		set.register(c)
 	}
@@ -140,64 +143,57 @@ func (a *app) listFeatures(s *setFlags) error {
 	return table(a.stdout, rows)
 }
 
-// historyPlan opens the database for a set, whose plan is that of training.
-func (a *app) historyPlan(ctx context.Context, s *setFlags, p *progress) (historyStore, training.Plan, error) {
+// historyPlan opens the histories for a set, with the plan of training. What it
+// returns last is to be called at the end.
+func (a *app) historyPlan(ctx context.Context, s *setFlags, h historyFlags, p *progress) (training.Source, training.Plan, func() error, error) {
+	var plan training.Plan
+	if err := h.check(tableFlags{}); err != nil {
+		return nil, plan, nil, err
+	}
 	c, err := a.config()
 	if err != nil {
-		return nil, training.Plan{}, err
+		return nil, plan, nil, err
 	}
 	set, err := s.choose(a, c)
 	if err != nil {
-		return nil, training.Plan{}, err
+		return nil, plan, nil, err
 	}
 	if len(set.Columns) > 0 {
-		return nil, training.Plan{}, usagef("the set is of a wide table, which has no events")
+		return nil, plan, nil, usagef("the set is of a wide table, which has no events")
 	}
-	db, err := a.existingStore(ctx, c)
+	src, through, done, err := a.histories(ctx, c, h, p)
 	if err != nil {
-		return nil, training.Plan{}, err
+		return nil, plan, nil, err
 	}
-	through, err := c.through(ctx, db)
-	if err != nil {
-		return nil, training.Plan{}, errors.Join(err, db.Close())
-	}
-	plan, err := c.plan(through, p)
-	if err != nil {
-		return nil, training.Plan{}, errors.Join(err, db.Close())
+	if plan, err = c.plan(through, p); err != nil {
+		return nil, plan, nil, errors.Join(err, done())
 	}
 	plan.Features = set
-	return db, plan, nil
+	return src, plan, done, nil
 }
 
-// historyStore is the database as these commands use it.
-type historyStore interface {
-	training.Source
-	Timeline(ctx context.Context, customer string) (*event.Timeline, error)
-	Close() error
-}
-
-func (a *app) explainFeature(ctx context.Context, s *setFlags, name, customer, asOf string) error {
+func (a *app) explainFeature(ctx context.Context, s *setFlags, name, customer, asOf string) (err error) {
 	if customer == "" {
 		return usagef("--customer is missing: whose value is to be explained?")
 	}
 	p := a.progress()
 	defer p.finish()
-	db, plan, err := a.historyPlan(ctx, s, p)
+	src, plan, done, err := a.historyPlan(ctx, s, historyFlags{memory: 1 << 30}, p)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, done()) }()
 	at := plan.Through
 	if asOf != "" {
 		if at, err = event.ParseTime(asOf); err != nil {
 			return usagef("--as-of: %w", err)
 		}
 	}
-	tl, err := db.Timeline(ctx, customer)
+	tl, err := src.(*store.DB).Timeline(ctx, customer) // histories are not from the sources here
 	if err != nil {
 		return fmt.Errorf("customer %s: %w", customer, err)
 	}
-	e, err := training.Freeze(ctx, db, plan)
+	e, err := training.Freeze(ctx, src, plan)
 	if err != nil {
 		return err
 	}
@@ -213,15 +209,15 @@ func (a *app) explainFeature(ctx context.Context, s *setFlags, name, customer, a
 	return printExplanation(a.stdout, x, customer, at)
 }
 
-func (a *app) checkFeatures(ctx context.Context, s *setFlags) error {
+func (a *app) checkFeatures(ctx context.Context, s *setFlags, h historyFlags) (err error) {
 	p := a.progress()
 	defer p.finish()
-	db, plan, err := a.historyPlan(ctx, s, p)
+	src, plan, done, err := a.historyPlan(ctx, s, h, p)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	found, err := training.Lint(ctx, db, plan)
+	defer func() { err = errors.Join(err, done()) }()
+	found, err := training.Lint(ctx, src, plan)
 	p.finish()
 	if err != nil {
 		return err

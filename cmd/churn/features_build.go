@@ -21,6 +21,7 @@ type buildFlags struct {
 	out, shard      string
 	snapshots, asOf []string
 	labels          bool
+	histories       historyFlags
 }
 
 func (a *app) buildFeaturesCommand() *cobra.Command {
@@ -41,6 +42,7 @@ complete. One line of JSON on standard error tells the rows and their checksum.`
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.buildFeatures(cmd.Context(), &f) },
 	}
 	f.set.register(cmd)
+	f.histories.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.out, "out", "", "Parquet file to write (required)")
 	fl.StringSliceVar(&f.snapshots, "snapshots", nil, "instants to observe at (default: those of training)")
@@ -97,17 +99,17 @@ func (f *buildFlags) build(plan training.Plan) (training.Build, error) {
 	return b, errors.Join(err, errAsOf)
 }
 
-func (a *app) buildFeatures(ctx context.Context, f *buildFlags) error {
+func (a *app) buildFeatures(ctx context.Context, f *buildFlags) (err error) {
 	if _, err := f.build(training.Plan{}); err != nil {
 		return err
 	}
 	p := a.progress()
 	defer p.finish()
-	db, plan, err := a.historyPlan(ctx, &f.set, p)
+	src, plan, done, err := a.historyPlan(ctx, &f.set, f.histories, p)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, done()) }()
 	b, err := f.build(plan)
 	if err != nil {
 		return err
@@ -117,7 +119,7 @@ func (a *app) buildFeatures(ctx context.Context, f *buildFlags) error {
 		return err
 	}
 	defer out.abandon()
-	m, err := training.BuildMatrix(ctx, db, out, b)
+	m, err := training.BuildMatrix(ctx, src, out, b)
 	p.finish()
 	if err != nil {
 		return err

@@ -88,7 +88,7 @@ func (a *app) train(ctx context.Context, wide tableFlags, h historyFlags, matrix
 		return err
 	}
 	if len(matrix) > 0 && (wide.path != "" || h.fromSources) {
-		return usagef("give only one of --table, --matrix and --from-sources")
+		return usagef("give one of --matrix, --table and --from-sources")
 	}
 	c, err := a.config()
 	if err != nil {
