@@ -117,7 +117,7 @@ func (d *MatrixData) read(path string, rows *table.MatrixRows, shards map[int]st
 
 // maxAhead is how many values there is room made for because a file says that it
 // has them.
-const maxAhead = 1 << 28
+const maxAhead = 1 << 27
 
 // rows reads and checks them.
 func (d *MatrixData) rows(in *table.Reader, m *MatrixInfo, rows *table.MatrixRows) error {
@@ -127,7 +127,7 @@ func (d *MatrixData) rows(in *table.Reader, m *MatrixInfo, rows *table.MatrixRow
 	}
 	var sum uint64
 	width, from := len(d.Engine.Features()), len(rows.Customers)
-	rows.Values = slices.Grow(rows.Values, int(min(r.Rows(), maxAhead/int64(width)))*width)
+	rows.Values = slices.Grow(rows.Values, int(max(0, min(r.Rows(), maxAhead/int64(width))))*width)
 	for {
 		err := r.Read(rows)
 		if err == io.EOF {

@@ -17,7 +17,7 @@ import (
 )
 
 // buildFile builds a matrix into a file of the test's directory.
-func buildFile(t *testing.T, src Source, b Build) (string, *MatrixInfo) {
+func buildFile(t testing.TB, src Source, b Build) (string, *MatrixInfo) {
 	t.Helper()
 	var out bytes.Buffer
 	m, err := BuildMatrix(context.Background(), src, &out, b)
@@ -91,7 +91,7 @@ func TestTrainMatrix(t *testing.T) {
 }
 
 // tinyBuild is a matrix of few customers and features.
-func tinyBuild(t *testing.T) (*worldSource, Build) {
+func tinyBuild(t testing.TB) (*worldSource, Build) {
 	t.Helper()
 	w := tinyWorld(150)
 	b := Build{Plan: worldPlan(&w), Labels: true}
@@ -294,4 +294,27 @@ func TestMatrixRefuses(t *testing.T) {
 	if _, err := ReadMatrix("../features/table/testdata/plain.parquet"); err == nil || !strings.Contains(err.Error(), "not a matrix") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// Whatever is in a file, it is read or refused.
+func FuzzReadMatrix(f *testing.F) {
+	src, b := tinyBuild(f)
+	src.timelines = src.timelines[:8]
+	path, _ := buildFile(f, src, b)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Add(data[:len(data)/2])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "m.parquet")
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		d, err := ReadMatrix(path)
+		if err == nil && d.Matrix.Rows() != len(d.Observations) {
+			t.Errorf("%d rows of %d observations", d.Matrix.Rows(), len(d.Observations))
+		}
+	})
 }

@@ -17,7 +17,7 @@ type worldSource struct {
 	scores    map[string]map[event.Time]sim.Score
 }
 
-func newWorldSource(t *testing.T, w sim.World) *worldSource {
+func newWorldSource(t testing.TB, w sim.World) *worldSource {
 	t.Helper()
 	s := &worldSource{scores: map[string]map[event.Time]sim.Score{}}
 	err := w.Timelines(func(tl *event.Timeline, scores []sim.Score) bool {
