@@ -5,6 +5,9 @@
 // Chunk makes rows of its piece, which any goroutine may do while the next
 // piece is read. What a chunk holds does not depend on who does it.
 //
+// OpenEvents opens a file of events, of any of these formats, as rows for
+// package event: the one place where a file of any kind is opened.
+//
 // Text is cut where no quote is open, by counting quotes. In a file with stray
 // quotes that may be within a quoted text; encoding/csv decides on every row
 // that is not plainly right, and names the line.
