@@ -123,7 +123,7 @@ func TestQueryAsFile(t *testing.T) {
 }
 
 // postgres starts a server of its own, or skips the test where there is none
-// to start.
+// to start. A server that is there and does not start is a failure.
 func postgres(t *testing.T) (dsn string) {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
@@ -159,7 +159,7 @@ func postgres(t *testing.T) (dsn string) {
 		return cmd
 	}
 	if out, err := run("initdb", "-D", data, "-U", "churn", "-A", "trust", "-N", "--no-locale", "-E", "UTF8").CombinedOutput(); err != nil {
-		t.Skipf("initdb: %v: %s", err, out)
+		t.Fatalf("initdb: %v: %s", err, out)
 	}
 	server := run("postgres", "-D", data, "-k", dir, "-h", "", "-c", "shared_buffers=8MB", "-c", "fsync=off", "-c", "timezone=Europe/Berlin")
 	if err := server.Start(); err != nil {

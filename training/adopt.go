@@ -59,8 +59,8 @@ func Adopt(a Adoption, p Plan) (*model.Model, *Report, error) {
 	if c.forest, err = a.Foreign.translate(engine.Features(), codings); err != nil {
 		return nil, nil, err
 	}
-	if _, err := c.forest.Compile(); err != nil {
-		return nil, nil, fmt.Errorf("the model cannot be scored here: %w", err)
+	if err := c.compile(); err != nil {
+		return nil, nil, err
 	}
 	data, odd, err := a.Table.Data(engine)
 	if err != nil {

@@ -144,6 +144,7 @@ func mean(values []float64) float64 {
 // forest's margin is in log-odds like every other: the mean vote s becomes
 // a·s + b, leaf by leaf, which keeps contributions additive.
 func (c *candidate) toLogOdds(p model.Calibration) {
+	c.trees = nil // these have the old leaves
 	for i := range c.forest.Trees {
 		t := &c.forest.Trees[i]
 		for _, values := range [][]float64{t.LeafValue, t.InternalValue} {

@@ -34,8 +34,9 @@ type candidate struct {
 	kind        string // rule, prior, logistic, forest, boosting, blend, imported
 	linear      *model.Linear
 	forest      *gbdt.Forest
-	bag         *model.Bag // of the forest, nil if it was fitted once
-	strength    float64    // C of the logistic
+	trees       *gbdt.Compiled // forest, made for scoring: see compile
+	bag         *model.Bag     // of the forest, nil if it was fitted once
+	strength    float64        // C of the logistic
 	weights     model.Weights
 	calibration model.Calibration
 	// calibrations are the kinds tried. cvLogLoss is the log loss of the one
@@ -51,21 +52,16 @@ func (c *candidate) margins(m *features.Matrix, workers int) []float64 {
 	if c.linear != nil {
 		columns = columnsOf(c.linear, m)
 	}
-	var forest *gbdt.Compiled
-	if c.forest != nil {
-		var err error
-		if forest, err = c.forest.Compile(); err != nil {
-			// Foreign forests are compiled before anything is done with them, and
-			// our own trainers make none that cannot be.
-			panic("training: " + err.Error())
-		}
+	if err := c.compile(); err != nil {
+		// climb and Adopt compile every forest before anything is done with it.
+		panic("training: a forest that was compiled before cannot be: " + err.Error())
 	}
 	out := make([]float64, m.Rows())
 	const chunk = 4096
 	parallel(workers, (m.Rows()+chunk-1)/chunk, func(k int) {
 		var trees *gbdt.Workspace
-		if forest != nil {
-			trees = forest.NewWorkspace()
+		if c.trees != nil {
+			trees = c.trees.NewWorkspace()
 		}
 		for i := k * chunk; i < min((k+1)*chunk, m.Rows()); i++ {
 			row := m.Row(i)
@@ -83,6 +79,17 @@ func (c *candidate) margins(m *features.Matrix, workers int) []float64 {
 		}
 	})
 	return out
+}
+
+// compile makes the forest ready for scoring, once. It is to be called before
+// a candidate is used.
+func (c *candidate) compile() (err error) {
+	if c.forest != nil && c.trees == nil {
+		if c.trees, err = c.forest.Compile(); err != nil {
+			return fmt.Errorf("%s cannot be scored: %w", c.name, err)
+		}
+	}
+	return nil
 }
 
 // probabilities applies a calibration.
@@ -218,7 +225,7 @@ func blend(linear, trees *candidate) []*candidate {
 	var out []*candidate
 	for _, share := range blends {
 		out = append(out, &candidate{name: fmt.Sprintf("blend, %g %s", share, trees.kind), kind: "blend",
-			linear: linear.linear, strength: linear.strength, forest: trees.forest, bag: trees.bag,
+			linear: linear.linear, strength: linear.strength, forest: trees.forest, trees: trees.trees, bag: trees.bag,
 			weights: model.Weights{Linear: 1 - share, Forest: share}})
 	}
 	return out

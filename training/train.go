@@ -29,7 +29,7 @@ type Plan struct {
 	Workers   int // default GOMAXPROCS; does not change the result
 	// Replicates of the bootstrap; default 500.
 	Replicates int
-	// Rungs to try besides the rule: logistic, forest; nil tries all that the
+	// Rungs to try besides the rule: logistic, forest, boosting; nil tries all that the
 	// size of the data allows.
 	Rungs []string
 	// Bands are the cut-offs of risk; the zero value takes those of the top 30
@@ -243,12 +243,18 @@ func (p *Plan) climb(ctx context.Context, pt parts) ([]*candidate, error) {
 	if err := cmp.Or(errs[0], errs[1], errs[2], ctx.Err()); err != nil {
 		return nil, err
 	}
-	return slices.Concat([]*candidate{base}, logistic, forest, boosting), nil
+	rungs := slices.Concat([]*candidate{base}, logistic, forest, boosting)
+	for _, c := range rungs {
+		if err := c.compile(); err != nil {
+			return nil, err
+		}
+	}
+	return rungs, nil
 }
 
 // choose calibrates the rungs, adds the blends of the best logistic with the
-// forest and with the best boosting, and picks the one with the least log loss on calibration data. The
-// rule is chosen only where there is nothing else.
+// forest and with the best boosting, and picks the one with the least log loss
+// on calibration data. The rule is chosen only where there is nothing else.
 func (p *Plan) choose(rungs []*candidate, pt parts) ([]*candidate, *candidate) {
 	best := rungs[0]
 	byKind := map[string]*candidate{}

@@ -38,7 +38,7 @@ out here, or nothing is imported. docs/import.md has both.`,
 	}
 	wide.register(cmd)
 	fl := cmd.Flags()
-	fl.Lookup("table").Usage = "wide table (CSV) with one row a customer, to calibrate and test on"
+	fl.Lookup("table").Usage = "wide table (CSV, NDJSON or Parquet) with one row a customer, to calibrate and test on"
 	fl.StringVar(&f.file, "file", "", "model of LightGBM (text) or XGBoost (JSON, UBJSON)")
 	fl.StringVar(&f.mapping, "mapping", "", "YAML file that says what the model's features are here (default: the same names)")
 	fl.StringVar(&f.check, "check", "", "CSV with the id and the raw_score or probability that the model had in Python")

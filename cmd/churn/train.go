@@ -51,7 +51,7 @@ func (a *app) trainCommand() *cobra.Command {
 		Short: "Build features and fit, test and store a churn model",
 		Long: `Train observes every customer at several snapshots, splits by time with the gap
 purged and by customer, fits the rungs of the ladder (inactivity rule, logistic
-regression, random forest), calibrates them on later data and tests the best on
+regression, random forest, boosting, blends), calibrates them on later data and tests the best on
 still later data of customers it never saw. The model goes to the registry; with
 --promote it also goes into use, if its gate lets it.`,
 		Example: `  churn train --config churn.yaml --promote

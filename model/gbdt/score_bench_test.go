@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+
+	"churn/model/gbdt/internal/kernel"
 )
 
 // benchForests are 200 trees over 50 features, ten of them categories: of 63
@@ -110,14 +112,17 @@ func BenchmarkContributions(b *testing.B) {
 				f.Contributions(rows[i%len(rows)], phi)
 			}
 		})
-		b.Run("compiled", func(b *testing.B) {
-			w := c.NewWorkspace()
-			b.ReportAllocs()
-			for i := range b.N {
-				w.Load(rows[i%len(rows)])
-				w.Contributions(phi)
-			}
-		})
+		for l := kernel.Plain; l <= kernel.Best(); l++ {
+			b.Run("compiled/"+l.String(), func(b *testing.B) {
+				defer kernel.Use(kernel.Use(l))
+				w := c.NewWorkspace()
+				b.ReportAllocs()
+				for i := range b.N {
+					w.Load(rows[i%len(rows)])
+					w.Contributions(phi)
+				}
+			})
+		}
 	})
 }
 
