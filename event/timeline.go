@@ -5,12 +5,18 @@ import (
 	"slices"
 )
 
+// Every item of a timeline was known from Recorded on, and until Superseded if
+// that is not 0: then a correction or a cancellation of it was recorded. A
+// corrected item is followed by its next version, whose Recorded is that
+// instant.
+
 // EngagementEvent is one act of a customer.
 type EngagementEvent struct {
 	At, Recorded Time
 	Kind         string
 	Value        Amount
 	HasValue     bool
+	Superseded   Time
 }
 
 // ComplaintCase is a complaint with both phases. ResolvedAt is Never while it
@@ -26,6 +32,7 @@ type ComplaintCase struct {
 	ResolvedKnown   Time // when the resolution was recorded
 	Satisfaction    Amount
 	HasSatisfaction bool
+	Superseded      Time
 }
 
 // PaymentCase is a payment with all its phases. A purchase that was never
@@ -41,6 +48,7 @@ type PaymentCase struct {
 	FailedKnown   Time
 	RefundedAt    Time
 	RefundedKnown Time
+	Superseded    Time
 }
 
 // ContactEvent is one outreach that was done.
@@ -51,6 +59,15 @@ type ContactEvent struct {
 	Cost         Amount
 	Arm          string
 	Outcome      string
+	Superseded   Time
+}
+
+// AttributeChange says what an attribute of a customer is from At on. An empty
+// Value withdraws it.
+type AttributeChange struct {
+	At, Recorded Time
+	Name, Value  string
+	Superseded   Time
 }
 
 // Timeline is the whole history of one customer, each stream ordered by time
@@ -61,6 +78,7 @@ type Timeline struct {
 	Complaints  []ComplaintCase
 	Payments    []PaymentCase
 	Contacts    []ContactEvent
+	Changes     []AttributeChange
 	// Orphans counts second phases whose first phase is not there: a
 	// resolution without a complaint. They are not used.
 	Orphans int
@@ -81,9 +99,10 @@ func NewTimeline(c Customer, events []Event) *Timeline {
 	for i := range events {
 		switch e := &events[i]; e.Type {
 		case Engagement:
-			tl.Engagements = append(tl.Engagements, EngagementEvent{e.At, e.Recorded, e.Kind, e.Value, e.HasValue})
+			tl.Engagements = append(tl.Engagements, EngagementEvent{At: e.At, Recorded: e.Recorded, Kind: e.Kind, Value: e.Value, HasValue: e.HasValue})
 		case Contact:
-			tl.Contacts = append(tl.Contacts, ContactEvent{e.At, e.Recorded, e.Kind, e.Channel, e.Value, e.Arm, e.Outcome})
+			tl.Contacts = append(tl.Contacts, ContactEvent{At: e.At, Recorded: e.Recorded, Action: e.Kind, Channel: e.Channel,
+				Cost: e.Value, Arm: e.Arm, Outcome: e.Outcome})
 		case ComplaintOpened:
 			complaints[e.ID] = len(tl.Complaints)
 			tl.Complaints = append(tl.Complaints, ComplaintCase{ID: e.ID, At: e.At, Recorded: e.Recorded,

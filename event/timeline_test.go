@@ -31,18 +31,19 @@ func TestNewTimeline(t *testing.T) {
 	}
 	got := NewTimeline(Customer{ID: "a"}, events)
 	want := &Timeline{
-		Customer:    Customer{ID: "a"},
-		Engagements: []EngagementEvent{{3, 3, "k", 0, true}, {3, 4, "k", 1, true}},
+		Customer: Customer{ID: "a"},
+		Engagements: []EngagementEvent{
+			{At: 3, Recorded: 3, Kind: "k", HasValue: true}, {At: 3, Recorded: 4, Kind: "k", Value: 1, HasValue: true}},
 		Complaints: []ComplaintCase{
 			{ID: "c2", At: 5, Recorded: 5, Category: "k", Severity: 1, HasSeverity: true, ResolvedAt: Never, ResolvedKnown: Never},
 			{ID: "c1", At: 10, Recorded: 30, Category: "k", Severity: 2, HasSeverity: true, ResolvedAt: 10, ResolvedKnown: 30, Satisfaction: 4, HasSatisfaction: true},
 		},
 		Payments: []PaymentCase{
-			{"p3", 95, 95, 7, "k", Never, Never, 110, 111, Never, Never},
-			{"p1", 100, 50, 7, "k", 90, 91, Never, Never, Never, Never},
-			{"p2", 200, 201, 7, "k", 200, 201, Never, Never, 300, 301},
+			{"p3", 95, 95, 7, "k", Never, Never, 110, 111, Never, Never, 0},
+			{"p1", 100, 50, 7, "k", 90, 91, Never, Never, Never, Never, 0},
+			{"p2", 200, 201, 7, "k", 200, 201, Never, Never, 300, 301, 0},
 		},
-		Contacts: []ContactEvent{{1, 2, "k", "", 3, "", ""}},
+		Contacts: []ContactEvent{{At: 1, Recorded: 2, Action: "k", Cost: 3}},
 		Orphans:  3,
 	}
 	if !reflect.DeepEqual(got, want) {

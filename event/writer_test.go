@@ -109,12 +109,12 @@ func TestWriterRoundTrip(t *testing.T) {
 	want := Timeline{
 		Customer: Customer{ID: `a,"b"`, SignedUpAt: jan, ChurnedAt: mar, Consent: []string{"email"},
 			Attributes: map[string]string{"plan": "größer, besser"}},
-		Engagements: []EngagementEvent{{jan, feb, "session", 1_234_567, true}, {mar, mar, "view", 0, false}},
-		Complaints: []ComplaintCase{{"k", jan, mar, "billing", "phone", 2 * Unit, true, feb, mar, Unit, true},
-			{"l", feb, feb, "", "", 0, false, Never, Never, 0, false}},
-		Payments: []PaymentCase{{"p", jan, jan, 9_990_000, "EUR", mar, mar, feb, feb, mar, mar},
-			{"q", feb, feb, Unit, "EUR", jan, feb, Never, Never, Never, Never}},
-		Contacts: []ContactEvent{{feb, mar, "survey", "email", 300_000, "control", ""}},
+		Engagements: []EngagementEvent{{jan, feb, "session", 1_234_567, true, 0}, {mar, mar, "view", 0, false, 0}},
+		Complaints: []ComplaintCase{{"k", jan, mar, "billing", "phone", 2 * Unit, true, feb, mar, Unit, true, 0},
+			{"l", feb, feb, "", "", 0, false, Never, Never, 0, false, 0}},
+		Payments: []PaymentCase{{"p", jan, jan, 9_990_000, "EUR", mar, mar, feb, feb, mar, mar, 0},
+			{"q", feb, feb, Unit, "EUR", jan, feb, Never, Never, Never, Never, 0}},
+		Contacts: []ContactEvent{{feb, mar, "survey", "email", 300_000, "control", "", 0}},
 	}
 	write := map[Stream]func(w *Writer){
 		Customers: func(w *Writer) { w.WriteCustomer(&want.Customer) },
