@@ -1,6 +1,7 @@
 package features
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -9,30 +10,42 @@ import (
 )
 
 // window is what an aggregate looks at: the items of a series in [t-w, t),
-// places first to end. Those before first are earlier ones.
+// places first to end. Those before first are earlier ones. With an offset, t
+// is so long before the instant of the row; what is known is as of that instant.
 type window struct {
 	*series
-	width      event.Duration
-	t, from    event.Time
-	first, end int
-	whole      *window // of a rate: with the items that do not meet the condition
-	workspace  *Workspace
+	width, offset event.Duration
+	t, from       event.Time
+	first, end    int
+	whole         *window // what this one is a share of
+	text          *texts  // that is told apart
+	workspace     *Workspace
 }
 
 // aggregate is one row of the table of operators.
 type aggregate struct {
-	fn       func(w *window) float64
-	field    bool           // needs a field, whose values are in the series
-	needs    column         // what else of the series it looks at
-	bucket   event.Duration // the window must be two or more of these whole
-	customer bool           // works on the customer, without a stream
-	unit     string         // of the result; empty takes the field's
-	earlier  bool           // looks at the item before the window
-	back     event.Duration // looks at items so long before the window
-	whole    bool           // looks at the whole
+	fn      func(w *window) float64
+	field   bool           // needs a field, whose values are in the series
+	text    bool           // tells texts apart: the field is one, or the kind
+	needs   column         // what else of the series it looks at
+	bucket  event.Duration // the window must be two or more of these whole
+	of      string         // works without a stream: on customer or calendar
+	unit    string         // of the result; empty takes the field's
+	earlier bool           // looks at the item before the window
+	back    event.Duration // looks at items so long before the window
+	share   share          // looks at the whole too
 	// Empty says what an empty window gives, for documentation.
 	empty string
 }
+
+// share says what the whole is that an aggregate looks at besides its window.
+type share uint8
+
+const (
+	ofNothing   share = iota
+	ofCondition       // the items whether or not they meet the condition
+	ofLevel           // those of every level
+)
 
 const (
 	week         = 7 * event.Day
@@ -48,7 +61,14 @@ var aggregates = map[string]aggregate{
 			return nan
 		}
 		return float64(w.n()) / float64(w.whole.n())
-	}, whole: true, unit: "share", empty: "missing"},
+	}, share: ofCondition, unit: "share", empty: "missing"},
+	"share": {fn: func(w *window) float64 {
+		if w.whole.n() == 0 {
+			return nan
+		}
+		return float64(w.n()) / float64(w.whole.n())
+	}, share: ofLevel, unit: "share", empty: "missing"},
+	"run": {fn: func(w *window) float64 { return float64(w.run()) }, share: ofCondition, unit: "events", empty: "0"},
 	"sum": {fn: func(w *window) float64 { return w.total(w.first, w.end) / float64(w.field.per) },
 		field: true, needs: ofSums, empty: "0"},
 	"mean": {fn: func(w *window) float64 {
@@ -64,6 +84,12 @@ var aggregates = map[string]aggregate{
 	"last": {fn: func(w *window) float64 {
 		return w.pick(func(v []int64) int64 { return v[len(v)-1] })
 	}, field: true, empty: "missing"},
+	"earliest": {fn: func(w *window) float64 {
+		return w.pick(func(v []int64) int64 { return v[0] })
+	}, field: true, empty: "missing"},
+	"median": {fn: func(w *window) float64 { return w.median() / float64(w.field.per) }, field: true, empty: "missing"},
+	"rises":  {fn: func(w *window) float64 { return float64(w.steps(1)) }, field: true, unit: "events", empty: "0"},
+	"falls":  {fn: func(w *window) float64 { return float64(w.steps(-1)) }, field: true, unit: "events", empty: "0"},
 	"change": {fn: func(w *window) float64 { // last against the one before it, minus 1
 		v := w.values()
 		if len(v) < 2 || v[len(v)-2] == 0 {
@@ -78,11 +104,16 @@ var aggregates = map[string]aggregate{
 	"recency": {fn: func(w *window) float64 { return w.age(w.end - 1) }, unit: "days", empty: "missing"},
 	"first":   {fn: func(w *window) float64 { return w.age(w.first) }, unit: "days", empty: "missing"},
 	"days": {fn: func(w *window) float64 {
-		days, _ := w.daily()
+		days, _ := w.buckets(event.Day)
 		return float64(days)
 	}, unit: "days", empty: "0"},
-	"kinds": {fn: func(w *window) float64 { return float64(w.distinct()) }, needs: ofKinds, unit: "kinds", empty: "0"},
-	"slope": {fn: (*window).dailySlope, bucket: event.Day, unit: "events/day²", empty: "0"},
+	"weeks": {fn: func(w *window) float64 {
+		weeks, _ := w.buckets(week)
+		return float64(weeks)
+	}, unit: "weeks", empty: "0"},
+	"kinds":     {fn: func(w *window) float64 { return float64(w.distinct()) }, text: true, unit: "kinds", empty: "0"},
+	"top_share": {fn: (*window).topShare, text: true, unit: "share", empty: "missing"},
+	"slope":     {fn: (*window).dailySlope, bucket: event.Day, unit: "events/day²", empty: "0"},
 	"gap_mean": {fn: func(w *window) float64 {
 		g := w.gaps()
 		if g == 0 {
@@ -100,16 +131,35 @@ var aggregates = map[string]aggregate{
 		}
 		return scale(slices.Max(w.value[w.end-g:w.end]), perDay)
 	}, needs: ofGaps, earlier: true, unit: "days", empty: "missing"},
-	"empty_weeks": {fn: func(w *window) float64 { return float64(w.emptyWeeks()) }, bucket: week, unit: "weeks", empty: "the window"},
-	"down_weeks":  {fn: func(w *window) float64 { return float64(w.downWeeks()) }, bucket: week, unit: "weeks", empty: "0"},
-	"repeats":     {fn: func(w *window) float64 { return float64(w.repeats()) }, needs: ofKinds, back: repeatWithin, unit: "events", empty: "0"},
-	"tenure": {fn: func(w *window) float64 {
-		at := w.workspace.timeline.Customer.SignedUpAt
-		if at >= w.t { // unknown, or signed up later
+	"gap_last": {fn: func(w *window) float64 {
+		if w.gaps() == 0 {
 			return nan
 		}
-		return scale(int64(w.t.Sub(at)), perDay)
-	}, customer: true, unit: "days", empty: "missing"},
+		return scale(int64(w.at[w.end-1].Sub(w.at[w.end-2])), perDay)
+	}, earlier: true, unit: "days", empty: "missing"},
+	"gap_rank":     {fn: (*window).gapRank, needs: ofGaps, earlier: true, unit: "share", empty: "missing"},
+	"active_weeks": {fn: func(w *window) float64 { return float64(w.activeWeeks()) }, bucket: week, unit: "weeks", empty: "0"},
+	"empty_weeks":  {fn: func(w *window) float64 { return float64(w.emptyWeeks()) }, bucket: week, unit: "weeks", empty: "the window"},
+	"down_weeks":   {fn: func(w *window) float64 { return float64(w.downWeeks()) }, bucket: week, unit: "weeks", empty: "0"},
+	"repeats":      {fn: func(w *window) float64 { return float64(w.repeats()) }, text: true, back: repeatWithin, unit: "events", empty: "0"},
+	"tenure": {fn: func(w *window) float64 {
+		return w.signedUp(func(at event.Time) float64 { return scale(int64(w.t.Sub(at)), perDay) })
+	},
+		of: "customer", unit: "days", empty: "missing"},
+	"anniversary": {fn: func(w *window) float64 {
+		return w.signedUp(func(at event.Time) float64 { return anniversary(at, w.t) })
+	},
+		of: "customer", unit: "days", empty: "missing"},
+	"cohort": {fn: func(w *window) float64 { return w.signedUp(cohort) }, of: "customer", unit: "months", empty: "missing"},
+	"signup_month": {fn: func(w *window) float64 {
+		return w.signedUp(func(at event.Time) float64 { return float64(at.Time().Month()) })
+	},
+		of: "customer", unit: "month", empty: "missing"},
+	"month":        {fn: func(w *window) float64 { return float64(w.t.Time().Month()) }, of: "calendar", unit: "month", empty: "of t"},
+	"day_of_month": {fn: func(w *window) float64 { return float64(w.t.Time().Day()) }, of: "calendar", unit: "day", empty: "of t"},
+	"day_of_week":  {fn: func(w *window) float64 { return float64(weekday(w.t)) }, of: "calendar", unit: "day", empty: "of t"},
+	"season_sin":   {fn: func(w *window) float64 { return season(w.t, 0) }, of: "calendar", unit: "ratio", empty: "of t"},
+	"season_cos":   {fn: func(w *window) float64 { return season(w.t, 0.25) }, of: "calendar", unit: "ratio", empty: "of t"},
 }
 
 // Aggregates lists the operators with what each gives for an empty window.
@@ -156,20 +206,20 @@ func (w *window) age(i int) float64 {
 // gaps counts the gaps between neighbours whose later one is in the window.
 func (w *window) gaps() int { return w.end - max(w.first, min(1, w.end)) }
 
-// daily counts the 24-hour buckets back from t with an item, and adds up the
-// numbers of the buckets of all items. Bucket 0 ends at t, and an item exactly
-// a day before t belongs to it.
-func (w *window) daily() (days, numbers int64) {
+// buckets counts the buckets of so many hours back from t with an item, and
+// adds up the numbers of the buckets of all items. Bucket 0 ends at t, and an
+// item exactly one bucket before t belongs to it.
+func (w *window) buckets(size event.Duration) (used, numbers int64) {
 	next, bucket := event.Time(math.MinInt64), int64(0)
 	for _, at := range w.at[w.first:w.end] {
 		if at >= next {
-			days++
-			bucket = int64((w.t.Sub(at) - 1) / event.Day)
-			next = w.t.Add(-event.Duration(bucket) * event.Day)
+			used++
+			bucket = int64((w.t.Sub(at) - 1) / size)
+			next = w.t.Add(-event.Duration(bucket) * size)
 		}
 		numbers += bucket
 	}
-	return days, numbers
+	return used, numbers
 }
 
 // dailySlope is the least-squares slope of items a day over the days of the
@@ -177,23 +227,113 @@ func (w *window) daily() (days, numbers int64) {
 // days: see aggregate.bucket.
 func (w *window) dailySlope() float64 {
 	days, items := int64(w.t.Sub(w.from)/event.Day), int64(w.n())
-	_, numbers := w.daily()
+	_, numbers := w.buckets(event.Day)
 	sxy := items*(days-1) - numbers // bucket b is day days-1-b
 	sx, sxx := indexSums(days)
 	return float64(sxy*days-items*sx) / float64(days*sxx-sx*sx)
 }
 
-// distinct counts kinds; an item without one is of no kind that is known.
+// distinct counts different texts; an item without one adds none.
 func (w *window) distinct() int {
-	marks := w.workspace.unmarked(w.kindText, w.stream)
+	marks := w.workspace.unmarked(w.text)
 	n := 0
 	for i := w.end - 1; i >= w.first && n < len(marks)-1; i-- {
-		if m := &marks[w.kind[i]]; w.kind[i] != 0 && m.round != w.workspace.round {
+		code := w.text.codes[w.item[i]]
+		if m := &marks[code]; code != 0 && m.round != w.workspace.round {
 			m.round = w.workspace.round
 			n++
 		}
 	}
 	return n
+}
+
+// topShare is the share of the most frequent text among items that have one.
+func (w *window) topShare() float64 {
+	marks := w.workspace.unmarked(w.text)
+	most, all := 0, 0
+	for _, place := range w.item[w.first:w.end] {
+		code := w.text.codes[place]
+		if code == 0 {
+			continue
+		}
+		m := &marks[code]
+		if m.round != w.workspace.round {
+			*m = mark{round: w.workspace.round}
+		}
+		m.n++
+		most = max(most, m.n)
+		all++
+	}
+	if all == 0 {
+		return nan
+	}
+	return float64(most) / float64(all)
+}
+
+// run counts the latest items in a row that meet the condition.
+func (w *window) run() int {
+	n := 0
+	for n < w.n() && w.item[w.end-1-n] == w.whole.item[w.whole.end-1-n] {
+		n++
+	}
+	return n
+}
+
+// steps counts values that lie above (1) or below (-1) the one before.
+func (w *window) steps(sign int) int {
+	n, v := 0, w.values()
+	for i := 1; i < len(v); i++ {
+		if cmp.Compare(v[i], v[i-1]) == sign {
+			n++
+		}
+	}
+	return n
+}
+
+// median is the value in the middle, or the mean of the two.
+func (w *window) median() float64 {
+	if w.n() == 0 {
+		return nan
+	}
+	v := append(w.workspace.sorted[:0], w.values()...)
+	slices.Sort(v)
+	w.workspace.sorted = v
+	half := len(v) / 2
+	if len(v)%2 == 1 {
+		return float64(v[half])
+	}
+	return wide(v[half-1]).plus(wide(v[half])).float() / 2
+}
+
+// gapRank is the share of gaps that are no longer than the silence now.
+func (w *window) gapRank() float64 {
+	gaps := w.value[w.end-w.gaps() : w.end]
+	if len(gaps) == 0 {
+		return nan
+	}
+	now, n := int64(w.t.Sub(w.at[w.end-1])), 0
+	for _, gap := range gaps {
+		if gap <= now {
+			n++
+		}
+	}
+	return float64(n) / float64(len(gaps))
+}
+
+// activeWeeks counts the weeks in a row, up to t, with an item.
+func (w *window) activeWeeks() int {
+	weeks := int(w.t.Sub(w.from) / week)
+	i := w.end
+	for n := range weeks {
+		from := w.t.Add(-event.Duration(n+1) * week)
+		if i == w.first || w.at[i-1] < from {
+			return n
+		}
+		for i > w.first && w.at[i-1] >= from {
+			i--
+		}
+	}
+	return weeks
 }
 
 // emptyWeeks counts the weeks without an item just before t.
@@ -230,15 +370,16 @@ func (w *window) repeats() int {
 	for i > 0 && i < w.end && w.at[w.first].Sub(w.at[i-1]) <= repeatWithin {
 		i--
 	}
-	marks := w.workspace.unmarked(w.kindText, w.stream)
+	marks := w.workspace.unmarked(w.text)
 	n := 0
 	for ; i < w.end; i++ {
-		at, m := w.at[i], &marks[w.kind[i]]
-		if w.kind[i] == 0 {
+		code := w.text.codes[w.item[i]]
+		if code == 0 {
 			continue
 		}
+		at, m := w.at[i], &marks[code]
 		if m.round != w.workspace.round {
-			*m = mark{w.workspace.round, at, at}
+			*m = mark{round: w.workspace.round, last: at, before: at}
 		} else if m.last < at {
 			m.before, m.last = m.last, at
 		}

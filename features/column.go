@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"churn/event"
 )
 
 // columnReader reads a text as a number or a category code.
@@ -13,6 +15,10 @@ type columnReader struct {
 	name  string
 	kind  Kind
 	codes map[string]float64
+	// moves tells that the value is another one at each instant: an attribute
+	// with a history, a date, or both.
+	moves, history, date bool
+	missing              float64 // what stands for no value
 }
 
 func (e *Engine) addColumn(c Column, prefix string) error {
@@ -21,19 +27,33 @@ func (e *Engine) addColumn(c Column, prefix string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", owner, err)
 	}
-	r := columnReader{name: c.Name}
-	f := Feature{Name: e.free(prefix + SafeName(c.Name)), Family: c.Family, Unit: c.Unit, said: said}
+	fill, err := filled(c.Fill)
+	if err != nil {
+		return fmt.Errorf("%s: %w", owner, err)
+	}
+	r := columnReader{name: c.Name, history: c.History, date: c.Type == "date", missing: nan}
+	if fill.fills {
+		r.missing = fill.fill
+	}
+	r.moves = r.history || r.date
+	f := Feature{Name: e.free(prefix + SafeName(c.Name)), Family: c.Family, Unit: c.Unit, said: said, called: c.Name}
+	if r.moves && prefix == "" {
+		return fmt.Errorf("%s: a wide table has no history and no dates: make days of them", owner)
+	}
 	switch c.Type {
-	case "number":
+	case "number", "date":
 		if c.Levels != nil {
-			return fmt.Errorf("column %q: a number has no levels", c.Name)
+			return fmt.Errorf("column %q: a %s has no levels", c.Name, c.Type)
+		}
+		if r.date {
+			f.Unit = orElse(f.Unit, "days")
 		}
 	case "category":
 		if c.Levels == nil {
 			return fmt.Errorf("column %q: levels are not frozen", c.Name)
 		}
-		if c.Zero != "" {
-			return fmt.Errorf("column %q: a category has no zero", c.Name)
+		if c.Zero != "" || c.Fill != nil {
+			return fmt.Errorf("column %q: a category has no zero and no fill", c.Name)
 		}
 		if len(c.Levels) > maxLevels {
 			return fmt.Errorf("column %q: more than %d levels", c.Name, maxLevels)
@@ -47,10 +67,38 @@ func (e *Engine) addColumn(c Column, prefix string) error {
 			r.codes[l] = float64(i)
 		}
 	default:
-		return fmt.Errorf("column %q: type %q: use number or category", c.Name, c.Type)
+		return fmt.Errorf("column %q: type %q: use number or category, or date for an attribute", c.Name, c.Type)
 	}
 	e.columns = append(e.columns, r)
 	return e.add(f, step{attribute: &r})
+}
+
+// asOf reads an attribute as it was known at t.
+func (r *columnReader) asOf(tl *event.Timeline, t event.Time) float64 {
+	text := r.text(tl, t)
+	if !r.date {
+		v, _ := r.read(text)
+		return v
+	}
+	at, err := event.ParseTime(strings.TrimSpace(text))
+	if err != nil {
+		return r.missing
+	}
+	return scale(int64(at.Sub(t)), perDay)
+}
+
+// text is what an attribute was at t: the last of its changes that had come and
+// was known.
+func (r *columnReader) text(tl *event.Timeline, t event.Time) string {
+	if !r.history {
+		return tl.Customer.Attributes[r.name]
+	}
+	for i := len(tl.Changes) - 1; i >= 0; i-- {
+		if c := &tl.Changes[i]; c.Name == r.name && event.Visible(c.At, c.Recorded, t) && (c.Superseded == 0 || c.Superseded >= t) {
+			return c.Value
+		}
+	}
+	return ""
 }
 
 func checkLevels(levels []string) error {
@@ -69,11 +117,11 @@ func checkLevels(levels []string) error {
 	return nil
 }
 
-// read turns a text into a number or code. An empty text is missing. ok is
+// read turns a text into a number or code. An empty text is no value. ok is
 // false for a text that is no number, and for a level that is not known.
 func (r *columnReader) read(text string) (v float64, ok bool) {
 	if strings.TrimSpace(text) == "" {
-		return nan, true
+		return r.missing, true
 	}
 	if r.kind == Category {
 		if code, ok := r.codes[text]; ok {
@@ -88,11 +136,11 @@ func (r *columnReader) read(text string) (v float64, ok bool) {
 	case "false", "no":
 		return 0, true
 	case "na", "nan", "null":
-		return nan, true
+		return r.missing, true
 	}
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsInf(v, 0) || math.IsInf(float64(float32(v)), 0) {
-		return nan, false
+		return r.missing, false
 	}
 	return v, true
 }

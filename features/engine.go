@@ -2,6 +2,7 @@ package features
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 
@@ -29,6 +30,8 @@ type step struct {
 	window    int // of the plan; none for an aggregate of the customer
 	attribute *columnReader
 	expr      *expression
+	fills     bool // where it is missing, with:
+	fill      float64
 }
 
 // Compile checks the set and resolves its names. A set whose levels are not
@@ -115,10 +118,14 @@ func (e *Engine) addDefinition(d *Definition) error {
 	if err != nil {
 		return err
 	}
-	f := Feature{Family: d.Family, Unit: d.Unit, said: said}
+	f := Feature{Family: d.Family, Unit: d.Unit, said: said, offset: d.Offset}
+	st, err := filled(d.Fill)
+	if err != nil {
+		return err
+	}
 	if d.Expr != "" {
-		if d.From != "" || d.Agg != "" || d.Field != "" || d.Where != "" || len(d.Windows) > 0 || d.By != "" || d.Top != 0 || d.Levels != nil {
-			return fmt.Errorf("expr stands alone: drop from, agg, field, where, windows, by, top and levels")
+		if d.From != "" || d.Agg != "" || d.selects() {
+			return fmt.Errorf("expr stands alone: drop from, agg, field, where, windows, offset, by, top and levels")
 		}
 		x, err := parseExpr(d.Expr, e.index, e.features)
 		if err != nil {
@@ -128,16 +135,17 @@ func (e *Engine) addDefinition(d *Definition) error {
 		if f.Unit == "" {
 			f.Unit = x.fn.unit
 		}
-		return e.add(f, step{expr: x})
+		st.expr = x
+		return e.add(f, st)
 	}
 	a, ok := aggregates[d.Agg]
 	if !ok {
 		return fmt.Errorf("agg %q is not known; there are %s", d.Agg, names(aggregates))
 	}
-	st := step{fn: a.fn}
-	if a.customer {
-		if d.From != "customer" || d.Field != "" || d.Where != "" || d.By != "" || d.Top != 0 || d.Levels != nil || len(d.Windows) > 0 {
-			return fmt.Errorf("%s is of the customer: from: customer, without field, where, by, top, levels and windows", d.Agg)
+	st.fn = a.fn
+	if a.of != "" {
+		if d.From != a.of || d.selects() {
+			return fmt.Errorf("%s is of the %s: from: %[2]s, without field, where, by, top, levels, offset and windows", d.Agg, a.of)
 		}
 		f.Name, f.Unit = d.Name, orElse(d.Unit, a.unit)
 		return e.add(f, st)
@@ -145,23 +153,26 @@ func (e *Engine) addDefinition(d *Definition) error {
 	if fields[d.From] == nil {
 		return fmt.Errorf("from %q: use one of %s", d.From, names(fields))
 	}
-	field, ok := fields[d.From][d.Field]
-	if a.field && !ok {
-		return fmt.Errorf("%s needs a field of %s: %s", d.Agg, d.From, names(fields[d.From]))
-	}
-	if !a.field && d.Field != "" {
-		return fmt.Errorf("%s takes no field", d.Agg)
+	field, err := d.field(a)
+	if err != nil {
+		return err
 	}
 	where, err := parseWhere(d.From, d.Where)
 	if err != nil {
 		return err
 	}
-	if d.Agg == "rate" && d.Where == "" {
-		return fmt.Errorf("rate needs a where: the share of what?")
+	switch {
+	case a.share == ofCondition && d.Where == "":
+		return fmt.Errorf("%s needs a where: the share of what?", d.Agg)
+	case a.share == ofLevel && d.By == "":
+		return fmt.Errorf("%s needs a by: the share of what?", d.Agg)
 	}
 	f.Unit = orElse(d.Unit, orElse(a.unit, field.unit))
 	if len(d.Windows) == 0 {
 		return fmt.Errorf("windows are missing, such as [30d, 90d]")
+	}
+	if d.Offset < 0 || d.Offset > maxWindow {
+		return fmt.Errorf("offset %s: between 0 and %s", d.Offset, maxWindow)
 	}
 	for _, w := range d.Windows {
 		if w < event.Hour || w > maxWindow {
@@ -171,19 +182,53 @@ func (e *Engine) addDefinition(d *Definition) error {
 			return fmt.Errorf("window %s: %s counts by %s: give a whole number of them, two or more", w, d.Agg, a.bucket)
 		}
 		f.Window = w
-		if err := e.addLevels(d, f, a, where); err != nil {
+		if err := e.addLevels(d, f, a, where, st); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// selects tells whether items are chosen, which is for aggregates of a stream.
+func (d *Definition) selects() bool {
+	return d.Field != "" || d.Where != "" || len(d.Windows) > 0 || d.Offset != 0 || d.By != "" || d.Top != 0 || d.Levels != nil
+}
+
+// field returns the number that an aggregate works on, if it works on one.
+func (d *Definition) field(a aggregate) (field, error) {
+	number, ok := fields[d.From][d.Field]
+	switch {
+	case a.field && !ok:
+		return field{}, fmt.Errorf("%s needs a field of %s: %s", d.Agg, d.From, names(fields[d.From]))
+	case a.text && d.Field != "" && textFields[d.From][d.Field] == nil:
+		return field{}, fmt.Errorf("%s takes a text as field, %s or none: %s has %s", d.Agg, kindField[d.From], d.From, names(textFields[d.From]))
+	case !a.field && !a.text && d.Field != "":
+		return field{}, fmt.Errorf("%s takes no field", d.Agg)
+	}
+	return number, nil
+}
+
+// filled begins a step whose missing value is another one.
+func filled(fill *float64) (step, error) {
+	switch {
+	case fill == nil:
+		return step{}, nil
+	case math.IsNaN(float64(finite(*fill))):
+		return step{}, fmt.Errorf("fill: not a number of 32 bits")
+	}
+	return step{fills: true, fill: *fill}, nil
+}
+
 // addLevels adds the feature itself, or one for each level of By.
-func (e *Engine) addLevels(d *Definition, f Feature, a aggregate, where condition) error {
+func (e *Engine) addLevels(d *Definition, f Feature, a aggregate, where condition, st step) error {
 	name := d.name(f.Window)
 	add := func(level string) error {
-		from := source{d.From, d.Where, d.By, level, d.Field}
-		return e.add(f, step{fn: a.fn, window: e.plan.window(from, where, f.Window, a)})
+		from, text := source{d.From, d.Where, d.By, level, d.Field}, ""
+		if a.text {
+			from.field, text = "", orElse(d.Field, kindField[d.From])
+		}
+		st.window = e.plan.window(from, where, f.Window, d.Offset, text, a)
+		return e.add(f, st)
 	}
 	f.window = inDays(f.Window)
 	if d.By == "" {

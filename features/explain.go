@@ -59,7 +59,7 @@ func (e *Engine) Explain(column int, tl *event.Timeline, t event.Time) *Explanat
 	x := &Explanation{Feature: e.features[column], Value: row[column], Without: row[column],
 		Sentence: e.Sentence(column, row), Computed: e.Computed(column)}
 	if a := e.steps[column].attribute; a != nil {
-		x.Attribute = tl.Customer.Attributes[a.name]
+		x.Attribute = a.text(tl, t)
 	}
 	e.collect(x, column, column, row, tl, t)
 	slices.SortStableFunc(x.Items, func(a, b Item) int {
@@ -109,21 +109,24 @@ func (e *Engine) collect(x *Explanation, column, of int, row []float32, tl *even
 func (w *window) explain(d *declaration) []Item {
 	a, counted := aggregates[d.Agg], w.item[w.first:w.end]
 	all := w
-	if a.whole {
+	if a.share != ofNothing {
 		all = w.whole
 	}
 	var items []Item
 	for i := all.first; i < all.end; i++ {
-		why := "in the window"
-		if d.By != "" {
+		why, in := "in the window", slices.Contains(counted, all.item[i])
+		if d.By != "" && (in || a.share != ofLevel) {
 			why += fmt.Sprintf(", %s is %q", d.By, d.level)
 		}
-		switch {
-		case d.Where == "":
-		case slices.Contains(counted, all.item[i]):
+		if d.Where != "" && (in || a.share != ofCondition) {
 			why += ", " + d.Where
-		default:
+		}
+		switch {
+		case in:
+		case a.share == ofCondition:
 			why += ", not " + d.Where + ": counts in the whole only"
+		default:
+			why += fmt.Sprintf(", %s is not %q: counts in the whole only", d.By, d.level)
 		}
 		items = append(items, all.told(i, a.field, why))
 	}
@@ -193,6 +196,9 @@ func (it *item) describe(t event.Time) string {
 		if event.Visible(p.RefundedAt, p.RefundedKnown, t) {
 			add("refunded %s", p.RefundedAt)
 		}
+	case it.change != nil:
+		text(it.change.Name)
+		add("now %q", shown(it.change.Value))
 	default:
 		text(it.contact.Action)
 		text(it.contact.Channel)
@@ -210,6 +216,8 @@ func without(tl *event.Timeline, it *item) *event.Timeline {
 		out.Complaints = drop(tl.Complaints, it.complaint)
 	case it.payment != nil:
 		out.Payments = drop(tl.Payments, it.payment)
+	case it.change != nil:
+		out.Changes = drop(tl.Changes, it.change)
 	default:
 		out.Contacts = drop(tl.Contacts, it.contact)
 	}

@@ -34,9 +34,11 @@ var functions = map[string]function{
 	"relative_slope": {2, true, func(a, d []float64) float64 {
 		return a[0] * d[0] / (a[1]/d[1] + 1/d[1])
 	}, "ratio"},
-	"diff":    {2, false, func(a, _ []float64) float64 { return a[0] - a[1] }, ""},
-	"times":   {2, false, func(a, _ []float64) float64 { return a[0] * a[1] }, ""},
-	"per":     {2, false, func(a, _ []float64) float64 { return a[0] / (a[1] + 1) }, "ratio"},
+	"diff":  {2, false, func(a, _ []float64) float64 { return a[0] - a[1] }, ""},
+	"times": {2, false, func(a, _ []float64) float64 { return a[0] * a[1] }, ""},
+	"per":   {2, false, func(a, _ []float64) float64 { return a[0] / (a[1] + 1) }, "ratio"},
+	// Against the same before, with one of smoothing.
+	"growth":  {2, false, func(a, _ []float64) float64 { return (a[0] + 1) / (a[1] + 1) }, "ratio"},
 	"per_day": {1, true, func(a, d []float64) float64 { return a[0] / d[0] }, "per day"},
 	"log1p": {1, false, func(a, _ []float64) float64 {
 		if a[0] < 0 {
@@ -132,6 +134,9 @@ func parseExpr(text string, index map[string]int, have []Feature) (*expression, 
 		}
 		if f.windows && have[i].Window == 0 {
 			return nil, fmt.Errorf("expr %q: %s has no window", text, a)
+		}
+		if f.windows && have[i].offset != 0 {
+			return nil, fmt.Errorf("expr %q: %s has an offset, and %s compares windows up to the instant", text, a, m[1])
 		}
 		e.columns = append(e.columns, i)
 		e.values = append(e.values, 0)

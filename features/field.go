@@ -14,6 +14,7 @@ type item struct {
 	complaint  *event.ComplaintCase
 	payment    *event.PaymentCase
 	contact    *event.ContactEvent
+	change     *event.AttributeChange
 }
 
 // field reads a number of an item as of t, in whole sub-units: dividing by
@@ -36,12 +37,11 @@ const (
 )
 
 // fields is the table of numbers an aggregate can work on, by stream.
-var fields = map[string]map[string]field{
+var fields = withTimes(map[string]map[string]field{
 	"engagement": {
 		"value": {func(it *item, _ event.Time) (int64, bool) {
 			return int64(it.engagement.Value), it.engagement.HasValue
 		}, perUnit, "value", fixed},
-		"age_days": age,
 	},
 	"complaints": {
 		"severity": {func(it *item, _ event.Time) (int64, bool) {
@@ -53,7 +53,6 @@ var fields = map[string]map[string]field{
 		"hours_to_resolve": {func(it *item, t event.Time) (int64, bool) {
 			return int64(it.complaint.ResolvedAt.Sub(it.complaint.At)), resolved(it, t)
 		}, perHour, "hours", dated},
-		"age_days": age,
 	},
 	"payments": {
 		"amount": {func(it *item, _ event.Time) (int64, bool) { return int64(it.payment.Amount), true }, perUnit, "money", fixed},
@@ -62,16 +61,29 @@ var fields = map[string]map[string]field{
 		"days_early": {func(it *item, t event.Time) (int64, bool) {
 			return max(0, int64(it.at.Sub(it.payment.PaidAt))), paid(it, t)
 		}, perDay, "days", dated},
-		"age_days": age,
 	},
 	"contacts": {
-		"cost":     {func(it *item, _ event.Time) (int64, bool) { return int64(it.contact.Cost), true }, perUnit, "money", fixed},
-		"age_days": age,
+		"cost": {func(it *item, _ event.Time) (int64, bool) { return int64(it.contact.Cost), true }, perUnit, "money", fixed},
 	},
-}
+	"attributes": {
+		"value": {func(it *item, _ event.Time) (int64, bool) {
+			v, err := event.ParseAmount(it.change.Value)
+			return int64(v), err == nil
+		}, perUnit, "value", fixed},
+	},
+})
 
-// age counts from when an item happened to t.
-var age = field{func(it *item, t event.Time) (int64, bool) { return int64(t.Sub(it.at)), true }, perDay, "days", dated}
+// withTimes adds the fields that every stream has.
+func withTimes(fields map[string]map[string]field) map[string]map[string]field {
+	for _, of := range fields {
+		// From when it happened to t.
+		of["age_days"] = field{func(it *item, t event.Time) (int64, bool) { return int64(t.Sub(it.at)), true }, perDay, "days", dated}
+		// In UTC: 0 to 23, and 1 for Monday to 7 for Sunday.
+		of["hour"] = field{func(it *item, _ event.Time) (int64, bool) { return hour(it.at) * perUnit, true }, perUnit, "hour", fixed}
+		of["weekday"] = field{func(it *item, _ event.Time) (int64, bool) { return weekday(it.at) * perUnit, true }, perUnit, "day", fixed}
+	}
+	return fields
+}
 
 // textFields is the table of texts usable in where and by.
 var textFields = map[string]map[string]func(it *item) string{
@@ -87,10 +99,14 @@ var textFields = map[string]map[string]func(it *item) string{
 		"arm":     func(it *item) string { return it.contact.Arm },
 		"outcome": func(it *item) string { return it.contact.Outcome },
 	},
+	"attributes": {
+		"attribute": func(it *item) string { return it.change.Name },
+		"text":      func(it *item) string { return it.change.Value },
+	},
 }
 
 // kindField names the text that says of what kind an item is.
-var kindField = map[string]string{"engagement": "kind", "complaints": "category", "payments": "currency", "contacts": "action"}
+var kindField = map[string]string{"engagement": "kind", "complaints": "category", "payments": "currency", "contacts": "action", "attributes": "attribute"}
 
 // states is the table of yes-or-no conditions as of t, by stream.
 var states = map[string]map[string]func(it *item, t event.Time) bool{

@@ -115,61 +115,107 @@ func (d *declaration) from() string {
 
 func (d *declaration) computed() string {
 	switch {
-	case d.attribute:
-		return "attribute " + d.column.Name + " of the customer"
 	case d.column != nil:
-		return "column " + d.column.Name + " of the table"
+		return d.column.computed(d.attribute) + filling(d.column.Fill)
 	case d.Expr != "":
 		name, _, _ := strings.Cut(strings.TrimSpace(d.Expr), "(")
-		return d.Expr + " = " + functionWords[name]
+		return d.Expr + " = " + functionWords[name] + filling(d.Fill)
+	case d.From == "calendar":
+		return aggregateWords[d.Agg]
 	case len(d.Windows) == 0:
-		return aggregateWords[d.Agg] + "; missing where the day is unknown"
+		return aggregateWords[d.Agg] + "; missing where the day is unknown" + filling(d.Fill)
 	}
 	what := d.From
 	if what == "engagement" {
 		what = "engagements"
 	}
 	var terms []string
-	if d.By != "" {
-		terms = append(terms, fmt.Sprintf("%s == %q", d.By, d.level))
+	condition, share := d.Where, aggregates[d.Agg].share
+	if level := fmt.Sprintf("%s == %q", d.By, d.level); d.By != "" && share == ofLevel {
+		condition = level
+	} else if d.By != "" {
+		terms = append(terms, level)
 	}
-	condition := ""
-	if d.Agg == "rate" {
-		condition = d.Where
-	} else if d.Where != "" {
+	if d.Where != "" && share != ofCondition {
 		terms = append(terms, d.Where)
 	}
 	if terms != nil {
 		what += " where " + strings.Join(terms, " and ")
 	}
-	text := strings.NewReplacer("ITEMS", what, "FIELD", d.Field, "CONDITION", condition).Replace(aggregateWords[d.Agg])
-	return fmt.Sprintf("%s in [t-%s, t); %s where there are none", text, d.window, aggregates[d.Agg].empty)
+	text := strings.NewReplacer("ITEMS", what, "FIELD", orElse(d.Field, kindField[d.From]), "CONDITION", condition).Replace(aggregateWords[d.Agg])
+	window := fmt.Sprintf("[t-%s, t)", d.window)
+	if d.Offset != 0 {
+		window = fmt.Sprintf("[t-%s, t-%s)", d.window+d.Offset, d.Offset)
+	}
+	return fmt.Sprintf("%s in %s; %s where there are none", text, window, aggregates[d.Agg].empty) + filling(d.Fill)
+}
+
+// computed says what a column or attribute is.
+func (c *Column) computed(attribute bool) string {
+	text := "attribute " + c.Name + " of the customer"
+	switch {
+	case !attribute:
+		return "column " + c.Name + " of the table"
+	case c.History:
+		text = "attribute " + c.Name + " as known at t"
+	}
+	if c.Type == "date" {
+		text = "days from t to the " + text
+	}
+	return text
+}
+
+// filling says what stands for a missing value.
+func filling(fill *float64) string {
+	if fill == nil {
+		return ""
+	}
+	return fmt.Sprintf("; %v in place of missing", *fill)
 }
 
 // aggregateWords say what the aggregates compute.
 var aggregateWords = map[string]string{
-	"count":       "number of ITEMS",
-	"rate":        "share with CONDITION of ITEMS",
-	"sum":         "sum of FIELD over ITEMS",
-	"mean":        "mean of FIELD over ITEMS",
-	"std":         "sample standard deviation of FIELD over ITEMS",
-	"min":         "lowest FIELD of ITEMS",
-	"max":         "highest FIELD of ITEMS",
-	"last":        "last known FIELD of ITEMS",
-	"change":      "last known FIELD over the one before, minus 1, of ITEMS",
-	"trend":       "least-squares slope, from one to the next, of the last 12 known FIELD of ITEMS",
-	"recency":     "days since the last of ITEMS",
-	"first":       "days since the first of ITEMS",
-	"days":        "24-hour days back from t with any of ITEMS",
-	"kinds":       "different kinds of ITEMS",
-	"slope":       "least-squares slope of the number a day of ITEMS",
-	"gap_mean":    "mean days between neighbouring ITEMS whose later one is",
-	"gap_std":     "sample standard deviation of the days between neighbouring ITEMS whose later one is",
-	"gap_max":     "longest time in days between neighbouring ITEMS whose later one is",
-	"empty_weeks": "whole weeks back from t without any of ITEMS",
-	"down_weeks":  "weeks in a row back from t, each with fewer than the week before, of ITEMS",
-	"repeats":     "number, with one of their kind in the 90 days before, of ITEMS",
-	"tenure":      "days from sign-up to t",
+	"count":        "number of ITEMS",
+	"rate":         "share with CONDITION of ITEMS",
+	"sum":          "sum of FIELD over ITEMS",
+	"mean":         "mean of FIELD over ITEMS",
+	"std":          "sample standard deviation of FIELD over ITEMS",
+	"min":          "lowest FIELD of ITEMS",
+	"max":          "highest FIELD of ITEMS",
+	"last":         "last known FIELD of ITEMS",
+	"earliest":     "first known FIELD of ITEMS",
+	"median":       "median of FIELD over ITEMS",
+	"rises":        "number of times that FIELD is higher than the one before, of ITEMS",
+	"falls":        "number of times that FIELD is lower than the one before, of ITEMS",
+	"share":        "share with CONDITION of ITEMS",
+	"run":          "latest in a row with CONDITION of ITEMS",
+	"change":       "last known FIELD over the one before, minus 1, of ITEMS",
+	"trend":        "least-squares slope, from one to the next, of the last 12 known FIELD of ITEMS",
+	"recency":      "days since the last of ITEMS",
+	"first":        "days since the first of ITEMS",
+	"days":         "24-hour days back from t with any of ITEMS",
+	"weeks":        "weeks of 7 days back from t with any of ITEMS",
+	"kinds":        "different values of FIELD of ITEMS",
+	"top_share":    "share of the most frequent FIELD among ITEMS with one",
+	"slope":        "least-squares slope of the number a day of ITEMS",
+	"gap_mean":     "mean days between neighbouring ITEMS whose later one is",
+	"gap_std":      "sample standard deviation of the days between neighbouring ITEMS whose later one is",
+	"gap_last":     "days between the last two of ITEMS, of which the later one is",
+	"gap_rank":     "share no longer than the time since the last, of the times between neighbouring ITEMS whose later one is",
+	"active_weeks": "weeks in a row back from t with any of ITEMS",
+	"gap_max":      "longest time in days between neighbouring ITEMS whose later one is",
+	"empty_weeks":  "whole weeks back from t without any of ITEMS",
+	"down_weeks":   "weeks in a row back from t, each with fewer than the week before, of ITEMS",
+	"repeats":      "number, with one of their kind in the 90 days before, of ITEMS",
+	"tenure":       "days from sign-up to t",
+	"anniversary":  "days from t to the next anniversary of sign-up",
+	"cohort":       "month of sign-up, counted from January 1970",
+	"signup_month": "month of the year of sign-up, 1 to 12",
+	"month":        "month of the year of t, 1 to 12, in UTC",
+	"day_of_month": "day of the month of t, in UTC",
+	"day_of_week":  "day of the week of t, 1 for Monday, in UTC",
+	"season_sin":   "sine of the time of the year of t as an angle",
+	"season_cos":   "cosine of the time of the year of t as an angle",
 }
 
 // functionWords say what the functions of expressions compute of arguments a
@@ -181,6 +227,7 @@ var functionWords = map[string]string{
 	"diff":           "a - b",
 	"times":          "a * b",
 	"per":            "a / (b + 1)",
+	"growth":         "(a + 1) / (b + 1)",
 	"per_day":        "a / u, window u in days",
 	"log1p":          "log(1 + a); missing where a is negative",
 	"least":          "the smaller of those known",

@@ -20,7 +20,7 @@ func (e *Engine) Inputs() []Input {
 	inputs := make([]Input, len(e.features))
 	for i := range e.features {
 		f := &e.features[i]
-		r := columnReader{name: f.Name, kind: f.Kind}
+		r := columnReader{name: f.Name, kind: f.Kind, missing: nan}
 		if e.OfTable() {
 			r = e.columns[i]
 		} else if f.Kind == Category {
@@ -68,7 +68,7 @@ func (in *Input) Text(text string) (float32, Verdict) {
 	if v, _ := strconv.ParseFloat(text, 64); math.IsInf(v, 0) || v != 0 {
 		return float32(nan), Beyond // a number, and still refused
 	}
-	return float32(nan), Odd
+	return finite(v), Odd
 }
 
 // Number takes a value of a column of numbers. NaN is missing.
@@ -76,6 +76,9 @@ func (in *Input) Number(v float64) (float32, Verdict) {
 	f := float32(v)
 	if math.IsInf(float64(f), 0) {
 		return float32(nan), Beyond
+	}
+	if v != v {
+		v = in.read.missing
 	}
 	return finite(v), Fine
 }

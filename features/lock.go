@@ -35,7 +35,8 @@ func (c *Census) count(key, text string) {
 func (c *Census) Add(tl *event.Timeline, t event.Time) {
 	for _, col := range c.set.Attributes {
 		if col.Type == "category" {
-			c.count("attribute "+col.Name, tl.Customer.Attributes[col.Name])
+			r := columnReader{name: col.Name, history: col.History}
+			c.count("attribute "+col.Name, r.text(tl, t))
 		}
 	}
 	done := map[string]bool{}

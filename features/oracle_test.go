@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"slices"
 	"testing"
+	"time"
 
 	"churn/event"
 )
@@ -16,19 +17,21 @@ import (
 
 // selected is what the plain aggregates look at.
 type selected struct {
-	t, from event.Time
-	items   []item // in the window
-	before  []item // earlier ones that meet the condition, for gaps and repeats
-	total   int    // items of the level in the window whether or not they meet the condition
+	t, from event.Time // between which the window lies
+	now     event.Time // of the row
+	items   []item     // in the window
+	before  []item     // earlier ones that meet the condition, for gaps and repeats
+	whole   []item     // in the window, whether or not they are what share asks for
 	field   field
+	text    func(it *item) string
 	tl      *event.Timeline
 }
 
 // asked is what a declaration says of one column.
 type asked struct {
-	agg   string
-	from  source
-	width event.Duration
+	agg           string
+	from          source
+	width, offset event.Duration
 }
 
 // declared lists the columns of a set, in order; those of attributes and
@@ -36,15 +39,15 @@ type asked struct {
 func declared(s *Set) []asked {
 	all := make([]asked, len(s.Columns)+len(s.Attributes))
 	for _, d := range s.Features {
-		if d.Expr != "" || aggregates[d.Agg].customer {
+		if d.Expr != "" || aggregates[d.Agg].of != "" {
 			all = append(all, asked{agg: d.Agg})
 		}
 		for _, w := range d.Windows {
 			if d.By == "" {
-				all = append(all, asked{d.Agg, source{stream: d.From, where: d.Where, field: d.Field}, w})
+				all = append(all, asked{d.Agg, source{stream: d.From, where: d.Where, field: d.Field}, w, d.Offset})
 			}
 			for _, level := range d.Levels {
-				all = append(all, asked{d.Agg, source{d.From, d.Where, d.By, level, d.Field}, w})
+				all = append(all, asked{d.Agg, source{d.From, d.Where, d.By, level, d.Field}, w, d.Offset})
 			}
 		}
 	}
@@ -61,38 +64,66 @@ func oracle(t testing.TB, e *Engine, tl *event.Timeline, at event.Time) []float3
 		case st.expr != nil:
 			row[i] = st.expr.eval(row, new([4]float64))
 		case st.attribute != nil:
-			row[i], _ = st.attribute.read(tl.Customer.Attributes[st.attribute.name])
+			row[i] = attribute(st.attribute, tl, at)
 		default:
 			row[i] = obvious[a.agg](choose(t, a, tl, at))
+		}
+		if e.steps[i].fills && math.IsNaN(row[i]) {
+			row[i] = e.steps[i].fill
 		}
 		dst[i] = finite(row[i])
 	}
 	return dst
 }
 
+// attribute reads an attribute: that of the customer, or the last of its changes
+// that are visible.
+func attribute(r *columnReader, tl *event.Timeline, t event.Time) float64 {
+	text := tl.Customer.Attributes[r.name]
+	if r.history {
+		text = ""
+		for _, it := range visible(tl, "attributes", t) {
+			if it.change.Name == r.name {
+				text = it.change.Value
+			}
+		}
+	}
+	if !r.date {
+		v, _ := r.read(text)
+		return v
+	}
+	at, err := event.ParseTime(text)
+	if err != nil {
+		return r.missing
+	}
+	return float64(at-t) / float64(event.Day)
+}
+
 // choose selects the items of one feature.
 func choose(t testing.TB, a asked, tl *event.Timeline, at event.Time) *selected {
 	t.Helper()
 	from := a.from
-	w := &selected{t: at, from: at.Add(-a.width), field: fields[from.stream][from.field], tl: tl}
+	end := at.Add(-a.offset)
+	w := &selected{t: end, from: end.Add(-a.width), now: at, field: fields[from.stream][from.field], tl: tl}
+	if w.text = textFields[from.stream][from.field]; w.text == nil {
+		w.text = textFields[from.stream][kindField[from.stream]]
+	}
 	where, err := parseWhere(from.stream, from.where)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, it := range visible(tl, from.stream, at) {
-		if from.by != "" && textFields[from.stream][from.by](&it) != from.level {
-			continue
-		}
-		if it.at >= w.from {
-			w.total++
-		}
-		if where.holds != nil && !where.holds(&it, at) {
-			continue
-		}
-		if it.at >= w.from {
-			w.items = append(w.items, it)
-		} else {
+		level := from.by == "" || textFields[from.stream][from.by](&it) == from.level
+		meets := where.holds == nil || where.holds(&it, at)
+		inside, share := it.at >= w.from && it.at < end, aggregates[a.agg].share
+		switch {
+		case it.at >= end:
+		case level && meets && inside:
+			w.items, w.whole = append(w.items, it), append(w.whole, it)
+		case level && meets:
 			w.before = append(w.before, it)
+		case inside && (share == ofCondition && level || share == ofLevel && meets):
+			w.whole = append(w.whole, it)
 		}
 	}
 	return w
@@ -108,19 +139,22 @@ func visible(tl *event.Timeline, stream string, t event.Time) []item {
 	switch stream {
 	case "engagement":
 		for i := range tl.Engagements {
-			if e := &tl.Engagements[i]; event.Visible(e.At, e.Recorded, t) {
+			if e := &tl.Engagements[i]; event.Visible(e.At, e.Recorded, t) && stands(e.Superseded, t) {
 				items = append(items, item{at: e.At, known: e.Recorded, engagement: e})
 			}
 		}
 	case "complaints":
 		for i := range tl.Complaints {
-			if c := &tl.Complaints[i]; event.Visible(c.At, c.Recorded, t) {
+			if c := &tl.Complaints[i]; event.Visible(c.At, c.Recorded, t) && stands(c.Superseded, t) {
 				items = append(items, item{at: c.At, known: c.Recorded, complaint: c})
 			}
 		}
 	case "payments":
 		for i := range tl.Payments {
 			p := &tl.Payments[i]
+			if !stands(p.Superseded, t) {
+				continue
+			}
 			if event.Visible(p.At, p.Recorded, t) {
 				items = append(items, item{at: p.At, known: p.Recorded, payment: p})
 			} else if event.Visible(p.PaidAt, p.PaidKnown, t) {
@@ -132,18 +166,46 @@ func visible(tl *event.Timeline, stream string, t event.Time) []item {
 		})
 	case "contacts":
 		for i := range tl.Contacts {
-			if c := &tl.Contacts[i]; event.Visible(c.At, c.Recorded, t) {
+			if c := &tl.Contacts[i]; event.Visible(c.At, c.Recorded, t) && stands(c.Superseded, t) {
 				items = append(items, item{at: c.At, known: c.Recorded, contact: c})
+			}
+		}
+	case "attributes":
+		for i := range tl.Changes {
+			if c := &tl.Changes[i]; event.Visible(c.At, c.Recorded, t) && stands(c.Superseded, t) {
+				items = append(items, item{at: c.At, known: c.Recorded, change: c})
 			}
 		}
 	}
 	return items
 }
 
+// stands tells whether a correction or cancellation was not recorded before t.
+func stands(superseded, t event.Time) bool { return superseded == 0 || superseded >= t }
+
 // obvious says what each aggregate means.
 var obvious = map[string]func(w *selected) float64{
 	"count": func(w *selected) float64 { return float64(len(w.items)) },
-	"rate":  func(w *selected) float64 { return ratio(int64(len(w.items)), int64(w.total)) },
+	"rate":  func(w *selected) float64 { return ratio(int64(len(w.items)), int64(len(w.whole))) },
+	"share": func(w *selected) float64 { return ratio(int64(len(w.items)), int64(len(w.whole))) },
+	"run": func(w *selected) float64 {
+		n := 0
+		for i := len(w.whole) - 1; i >= 0 && slices.Contains(w.items, w.whole[i]); i-- {
+			n++
+		}
+		return float64(n)
+	},
+	"earliest": func(w *selected) float64 { return w.pick(func(v []int64) int64 { return v[0] }) },
+	"median": func(w *selected) float64 {
+		v := w.values()
+		if len(v) == 0 {
+			return nan
+		}
+		slices.Sort(v)
+		return bigSum([]int64{v[(len(v)-1)/2], v[len(v)/2]}) / 2 / float64(w.field.per)
+	},
+	"rises": func(w *selected) float64 { return w.steps(func(before, v int64) bool { return v > before }) },
+	"falls": func(w *selected) float64 { return w.steps(func(before, v int64) bool { return v < before }) },
 	"sum":   func(w *selected) float64 { return bigSum(w.values()) / float64(w.field.per) },
 	"mean": func(w *selected) float64 {
 		v := w.values()
@@ -171,7 +233,15 @@ var obvious = map[string]func(w *selected) float64{
 	"recency": func(w *selected) float64 { return w.age(len(w.items) - 1) },
 	"first":   func(w *selected) float64 { return w.age(0) },
 	"days":    func(w *selected) float64 { return float64(len(w.buckets(event.Day))) },
-	"kinds":   func(w *selected) float64 { return float64(w.distinct()) },
+	"weeks":   func(w *selected) float64 { return float64(len(w.buckets(week))) },
+	"kinds":   func(w *selected) float64 { return float64(len(w.texts())) },
+	"top_share": func(w *selected) float64 {
+		most, all := int64(0), int64(0)
+		for _, n := range w.texts() {
+			most, all = max(most, n), all+n
+		}
+		return ratio(most, all)
+	},
 	"slope": func(w *selected) float64 { // least squares of events a day, empty days included
 		return bigSlope(w.daily())
 	},
@@ -190,16 +260,80 @@ var obvious = map[string]func(w *selected) float64{
 		}
 		return scale(slices.Max(g), perDay)
 	},
+	"gap_last": func(w *selected) float64 {
+		g := w.gaps()
+		if len(g) == 0 {
+			return nan
+		}
+		return scale(g[len(g)-1], perDay)
+	},
+	"gap_rank": func(w *selected) float64 {
+		g, n := w.gaps(), int64(0)
+		for _, gap := range g {
+			if gap <= int64(w.t.Sub(w.items[len(w.items)-1].at)) {
+				n++
+			}
+		}
+		return ratio(n, int64(len(g)))
+	},
+	"active_weeks": func(w *selected) float64 {
+		b, n := w.buckets(week), 0
+		for b[n] > 0 {
+			n++
+		}
+		return float64(n)
+	},
 	"empty_weeks": func(w *selected) float64 { return float64(w.emptyWeeks()) },
 	"down_weeks":  func(w *selected) float64 { return float64(w.downWeeks()) },
 	"repeats":     func(w *selected) float64 { return float64(w.repeats()) },
 	"tenure": func(w *selected) float64 {
-		at := w.tl.Customer.SignedUpAt
-		if at >= w.t { // unknown, or signed up later
-			return nan
-		}
-		return scale(int64(w.t.Sub(at)), perDay)
+		return w.since(func(up, _ time.Time) float64 {
+			return scale(int64(w.t.Sub(w.tl.Customer.SignedUpAt)), perDay)
+		})
 	},
+	"anniversary": func(w *selected) float64 {
+		return w.since(func(up, now time.Time) float64 {
+			n := 0 // days to walk
+			for ; ; n++ {
+				// 29 February is 1 March in a year that has none.
+				if d := now.AddDate(0, 0, n); time.Date(d.Year(), up.Month(), up.Day(), 0, 0, 0, 0, time.UTC).YearDay() == d.YearDay() {
+					return float64(n)
+				}
+			}
+		})
+	},
+	"cohort": func(w *selected) float64 {
+		return w.since(func(up, _ time.Time) float64 { return float64(up.Year()*12 + int(up.Month()) - 1970*12 - 1) })
+	},
+	"signup_month": func(w *selected) float64 {
+		return w.since(func(up, _ time.Time) float64 { return float64(up.Month()) })
+	},
+	"month":        func(w *selected) float64 { return float64(w.t.Time().Month()) },
+	"day_of_month": func(w *selected) float64 { return float64(w.t.Time().Day()) },
+	"day_of_week":  func(w *selected) float64 { return float64((w.t.Time().Weekday()+6)%7 + 1) },
+	// To the bit only what season is; calendar_test.go compares with package math.
+	"season_sin": func(w *selected) float64 { return season(w.t, 0) },
+	"season_cos": func(w *selected) float64 { return season(w.t, 0.25) },
+}
+
+// since tells something of the day of sign-up, and missing where it is not known
+// or has not come.
+func (w *selected) since(fn func(up, now time.Time) float64) float64 {
+	if w.tl.Customer.SignedUpAt >= w.t {
+		return nan
+	}
+	return fn(w.tl.Customer.SignedUpAt.Time(), w.t.Time())
+}
+
+// steps counts pairs of neighbouring values.
+func (w *selected) steps(is func(before, v int64) bool) float64 {
+	n, v := 0, w.values()
+	for i := range v {
+		if i > 0 && is(v[i-1], v[i]) {
+			n++
+		}
+	}
+	return float64(n)
 }
 
 func ratio(a, b int64) float64 {
@@ -213,7 +347,7 @@ func ratio(a, b int64) float64 {
 func (w *selected) values() []int64 {
 	v := make([]int64, 0, len(w.items))
 	for i := range w.items {
-		if x, ok := w.field.get(&w.items[i], w.t); ok {
+		if x, ok := w.field.get(&w.items[i], w.now); ok {
 			v = append(v, x)
 		}
 	}
@@ -282,27 +416,15 @@ func (w *selected) gaps() []int64 {
 	return g
 }
 
-func (it *item) kind() string {
-	switch {
-	case it.engagement != nil:
-		return it.engagement.Kind
-	case it.complaint != nil:
-		return it.complaint.Category
-	case it.payment != nil:
-		return it.payment.Currency
-	}
-	return it.contact.Action
-}
-
-// distinct counts kinds; an item without one is of no kind that is known.
-func (w *selected) distinct() int {
-	m := map[string]bool{}
+// texts counts the items of each text; an item without one is of none.
+func (w *selected) texts() map[string]int64 {
+	m := map[string]int64{}
 	for i := range w.items {
-		if k := w.items[i].kind(); k != "" {
-			m[k] = true
+		if k := w.text(&w.items[i]); k != "" {
+			m[k]++
 		}
 	}
-	return len(m)
+	return m
 }
 
 // emptyWeeks counts the weeks without an item just before t.
@@ -332,9 +454,9 @@ func (w *selected) repeats() int {
 	all := append(slices.Clone(w.before), w.items...)
 	n := 0
 	for i := len(w.before); i < len(all); i++ {
-		kind := all[i].kind()
+		kind := w.text(&all[i])
 		for j := i - 1; j >= 0 && kind != "" && all[i].at.Sub(all[j].at) <= 90*event.Day; j-- {
-			if all[j].kind() == kind && all[j].at < all[i].at {
+			if w.text(&all[j]) == kind && all[j].at < all[i].at {
 				n++
 				break
 			}

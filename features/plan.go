@@ -17,7 +17,6 @@ type column uint8
 
 const (
 	ofGaps    column = 1 << iota // time since the item before, as value
-	ofKinds                      // codes of kinds
 	ofSums                       // sums of values
 	ofSquares                    // sums of squares, and sums
 )
@@ -58,61 +57,67 @@ type textPlan struct {
 // thing more: a level of a text, a condition, or a known value in a field.
 type seriesPlan struct {
 	source
-	parent   int
-	holds    func(it *item, t event.Time) bool // nil for every item
-	field    field
-	dated    bool
-	needs    column
-	kindText int            // number of the text that says of what kind an item is
-	reach    event.Duration // how far back from t it is looked at
+	parent int
+	holds  func(it *item, t event.Time) bool // nil for every item
+	field  field
+	dated  bool
+	needs  column
+	reach  event.Duration // how far back from t it is looked at
 }
 
 type windowPlan struct {
-	series int
-	width  event.Duration
-	whole  int // the window of these items without the condition; 0 for none
+	windowKey
+	whole int // the window that this one is a share of; 0 for none
 }
 
+// windowKey says that a window ends offset before t, and which text of the items
+// is told apart in it.
 type windowKey struct {
-	series int
-	width  event.Duration
+	series        int
+	width, offset event.Duration
+	text          int // number of the text in the stream; -1 for none
+	share         share
 }
 
 // forever is longer than any history.
 const forever = event.Duration(1) << 62
 
 // window plans a window of a source for an aggregate and returns its number.
-// Window 0 is of no series: it serves aggregates of the customer.
-func (p *plan) window(from source, where condition, width event.Duration, a aggregate) int {
+// Window 0 is of no series: it serves aggregates of the customer. Text names the
+// text that the aggregate tells apart, if it does.
+func (p *plan) window(from source, where condition, width, offset event.Duration, text string, a aggregate) int {
 	if p.windows == nil {
 		p.windows = []windowPlan{{}}
 		p.seriesOf, p.windowOf = map[source]int{}, map[windowKey]int{}
 	}
 	s := p.one(from, where)
 	p.series[s].needs |= a.needs
-	if a.needs&ofKinds != 0 {
-		p.series[s].kindText = p.text(from.stream, kindField[from.stream])
+	p.extend(s, width+offset, a)
+	key := windowKey{s, width, offset, -1, a.share}
+	if text != "" {
+		key.text = p.text(from.stream, text)
 	}
-	p.extend(s, width, a)
-	key := windowKey{s, width}
 	w, ok := p.windowOf[key]
 	if !ok {
 		w = len(p.windows)
 		p.windowOf[key] = w
-		p.windows = append(p.windows, windowPlan{series: s, width: width})
+		p.windows = append(p.windows, windowPlan{windowKey: key})
 	}
-	if a.whole {
+	switch a.share {
+	case ofCondition:
 		from.where = ""
-		whole := p.window(from, condition{}, width, aggregate{})
-		p.windows[w].whole = whole
+		p.windows[w].whole = p.window(from, condition{}, width, offset, text, aggregate{})
+	case ofLevel:
+		from.by, from.level = "", ""
+		p.windows[w].whole = p.window(from, where, width, offset, text, aggregate{})
 	}
 	return w
 }
 
 // extend makes a series, and what it is made of, reach back far enough.
-func (p *plan) extend(s int, width event.Duration, a aggregate) {
+func (p *plan) extend(s int, reach event.Duration, a aggregate) {
 	st := p.stream(p.series[s].stream)
-	reach := width + a.back
+	reach += a.back
 	if a.earlier && s == st.root {
 		st.earlier = true
 	} else if a.earlier {

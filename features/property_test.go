@@ -17,39 +17,52 @@ import (
 // whose edges the random histories hit.
 var everything = sync.OnceValue(func() *Set {
 	var b strings.Builder
-	b.WriteString("version: 1\nattributes: [{name: plan, type: category}, {name: seats, type: number}]\nfeatures:\n")
+	b.WriteString("version: 1\nattributes: [{name: plan, type: category}, {name: seats, type: number, fill: 1.5}, {name: renews, type: date},\n  {name: price, type: number, history: true}, {name: tier, type: category, history: true}, {name: ends, type: date, history: true, fill: -1}]\nfeatures:\n")
 	n := 0
 	add := func(format string, args ...any) {
 		n++
 		fmt.Fprintf(&b, "- {name: \"f%d_{w}%s", n, fmt.Sprintf(format, args...))
 		b.WriteString("}\n")
 	}
-	for _, stream := range []string{"engagement", "complaints", "payments", "contacts"} {
+	for _, stream := range []string{"engagement", "complaints", "payments", "contacts", "attributes"} {
 		conditions := []string{""}
 		for _, state := range slices.Sorted(maps.Keys(states[stream])) {
 			conditions = append(conditions, ", where: "+state)
 		}
 		for _, name := range slices.Sorted(maps.Keys(aggregates)) {
 			switch a := aggregates[name]; {
-			case a.customer:
+			case a.of != "":
+			case a.share == ofLevel:
+				add("_{by}\", from: %s, agg: %s, by: %s, top: 3, windows: [2d, 14d]", stream, name, kindField[stream])
+			case a.text:
+				for _, f := range slices.Sorted(maps.Keys(textFields[stream])) {
+					add("\", from: %s, agg: %s, field: %s, windows: [2d, 14d]", stream, name, f)
+				}
+				add("\", from: %s, agg: %s, windows: [36h], offset: 36h", stream, name)
 			case a.field:
 				for _, f := range slices.Sorted(maps.Keys(fields[stream])) {
 					add("\", from: %s, agg: %s, field: %s, windows: [2d, 14d]", stream, name, f)
 				}
-			case name == "rate":
-				add("\", from: %s, agg: rate, where: age_days <= 3, windows: [2d, 14d]", stream)
+			case a.share == ofCondition:
+				add("\", from: %s, agg: %s, where: age_days <= 3, windows: [2d, 14d]", stream, name)
 			case a.bucket > 0:
 				add("\", from: %s, agg: %s, windows: [14d, 28d]", stream, name)
+				add("\", from: %s, agg: %s, windows: [14d], offset: 12h", stream, name)
 			default:
 				for _, c := range conditions {
 					add("\", from: %s, agg: %s, windows: [36h, 14d]%s", stream, name, c)
 				}
+				add("\", from: %s, agg: %s, windows: [36h, 14d], offset: 3d, fill: -2", stream, name)
 			}
 		}
 	}
 	add("_{by}\", from: engagement, agg: count, by: kind, top: 3, windows: [7d]")
 	add("_{by}\", from: payments, agg: sum, field: amount, by: currency, top: 3, windows: [7d]")
-	b.WriteString("- {name: tenure, from: customer, agg: tenure}\n")
+	for _, name := range slices.Sorted(maps.Keys(aggregates)) {
+		if of := aggregates[name].of; of != "" {
+			fmt.Fprintf(&b, "- {name: %s, from: %s, agg: %[1]s}\n", name, of)
+		}
+	}
 	s, err := Parse([]byte(b.String()))
 	if err != nil {
 		panic(err)
@@ -66,7 +79,7 @@ func history(r *rand.Rand, name string) (event.Customer, []event.Event) {
 		return base.Add(event.Duration(r.IntN(80)-60)*12*event.Hour + event.Duration(r.IntN(3)-1)*event.Duration(r.IntN(2)))
 	}
 	c := event.Customer{ID: name, SignedUpAt: at(), ChurnedAt: event.Never,
-		Attributes: map[string]string{"plan": fmt.Sprint(r.IntN(3)), "seats": fmt.Sprint(r.IntN(9))}}
+		Attributes: map[string]string{"plan": fmt.Sprint(r.IntN(3)), "seats": fmt.Sprint(r.IntN(9)), "renews": at().String()}}
 	var events []event.Event
 	for i := range r.IntN(30) {
 		id := fmt.Sprint(name, i)
@@ -181,7 +194,13 @@ func TestInvariance(t *testing.T) {
 		}
 		later := who
 		later.SignedUpAt = who.SignedUpAt.Add(by)
-		same(t, "another time", e, row(e, later, moved, at.Add(by)), want)
+		got := row(e, later, moved, at.Add(by))
+		for i, calendar := range ofCalendar(e) {
+			if calendar {
+				got[i] = want[i]
+			}
+		}
+		same(t, "another time", e, got, want)
 
 		// That and why somebody left is the label.
 		left := who
@@ -192,6 +211,21 @@ func TestInvariance(t *testing.T) {
 		other.ID = "someone else"
 		same(t, "another id", e, row(e, other, events, at), want)
 	}
+}
+
+// ofCalendar tells which features depend on the calendar.
+func ofCalendar(e *Engine) []bool {
+	var of []bool
+	for _, d := range e.declarations() {
+		switch {
+		case d.column != nil:
+			of = append(of, d.column.Type == "date")
+		default:
+			of = append(of, d.From == "calendar" || d.Field == "hour" || d.Field == "weekday" ||
+				slices.Contains([]string{"anniversary", "cohort", "signup_month"}, d.Agg))
+		}
+	}
+	return of
 }
 
 // TestConcurrentRows computes the rows of many customers in many goroutines.
@@ -277,7 +311,14 @@ func TestAggregatesDocumented(t *testing.T) {
 				continue
 			}
 			empty := documented[d.Agg]
+			if d.Fill != nil && empty == "missing" {
+				if dst[i] != float32(*d.Fill) {
+					t.Errorf("%s is %v, and should be filled with %v", d.name(w), dst[i], *d.Fill)
+				}
+				continue
+			}
 			switch got := dst[i]; {
+			case empty == "of t" && got == got:
 			case empty == "missing" && got == got, empty == "0" && got != 0,
 				empty == "the window" && got != float32(w/week), empty == "":
 				t.Errorf("%s of nothing gives %v, but is documented as %q", d.Agg, got, empty)

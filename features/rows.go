@@ -20,6 +20,7 @@ type Workspace struct {
 	args     [4]float64
 	marks    []mark
 	round    int
+	sorted   []int64
 }
 
 // stream is one stream of a history as of the instant.
@@ -29,16 +30,17 @@ type stream struct {
 	texts []texts
 }
 
-// mark is what an aggregate noted of a kind in a round.
+// mark is what an aggregate noted of a text in a round.
 type mark struct {
 	round        int
+	n            int
 	last, before event.Time
 }
 
-// unmarked begins a round in which no kind is marked yet.
-func (w *Workspace) unmarked(text int, of *stream) []mark {
+// unmarked begins a round in which none of the texts is marked yet.
+func (w *Workspace) unmarked(x *texts) []mark {
 	w.round++
-	n := len(of.texts[text].level)
+	n := len(x.level)
 	w.marks = slices.Grow(w.marks[:0], n)[:n]
 	return w.marks
 }
@@ -72,11 +74,17 @@ func (e *Engine) Rows(dst []float32, tl *event.Timeline, times []event.Time, w *
 		}
 		w.look(times[k])
 		for i := range e.steps {
-			switch st := &e.steps[i]; {
+			st := &e.steps[i]
+			switch {
 			case st.fn != nil:
 				w.row[i] = st.fn(&w.windows[st.window])
 			case st.expr != nil:
 				w.row[i] = st.expr.eval(w.row, &w.args)
+			case st.attribute.moves:
+				w.row[i] = st.attribute.asOf(tl, times[k])
+			}
+			if st.fills && w.row[i] != w.row[i] {
+				w.row[i] = st.fill
 			}
 		}
 		row := dst[k*n : (k+1)*n]
@@ -104,7 +112,7 @@ func (w *Workspace) begin(e *Engine, tl *event.Timeline) {
 	}
 	w.timeline = tl
 	for i := range e.steps {
-		if a := e.steps[i].attribute; a != nil {
+		if a := e.steps[i].attribute; a != nil && !a.moves {
 			// A text that is not a number is missing here; the reader of a wide
 			// table reports it, see Values.
 			w.row[i], _ = a.read(tl.Customer.Attributes[a.name])
@@ -139,9 +147,6 @@ func (w *Workspace) bind(e *Engine) {
 		if s.field.get != nil || s.needs&ofGaps != 0 {
 			s.value = []int64{}
 		}
-		if s.needs&ofKinds != 0 {
-			s.kind = []int32{}
-		}
 		if s.needs&(ofSums|ofSquares) != 0 {
 			s.sum = []int128{{}}
 		}
@@ -154,9 +159,12 @@ func (w *Workspace) bind(e *Engine) {
 		if i == 0 {
 			continue
 		}
-		w.windows[i].width = p.windows[i].width
-		w.windows[i].series = &w.series[p.windows[i].series]
-		w.windows[i].whole = &w.windows[p.windows[i].whole]
+		win, plan := &w.windows[i], &p.windows[i]
+		win.width, win.offset = plan.width, plan.offset
+		win.series, win.whole = &w.series[plan.series], &w.windows[plan.whole]
+		if plan.text >= 0 {
+			win.text = &win.series.stream.texts[plan.text]
+		}
 	}
 }
 
@@ -195,9 +203,14 @@ func (w *Workspace) look(t event.Time) {
 	w.windows[0].t = t
 	for i := range w.windows[1:] {
 		win := &w.windows[1+i]
-		win.t, win.from = t, t.Add(-win.width)
+		win.t = t.Add(-win.offset)
+		win.from = win.t.Add(-win.width)
 		win.first = win.seek(min(win.first, win.kept), win.from)
-		win.end = len(win.at)
+		if win.offset == 0 {
+			win.end = len(win.at)
+		} else {
+			win.end = win.seek(min(max(win.first, win.end), win.kept), win.t)
+		}
 	}
 }
 

@@ -38,8 +38,10 @@ type script struct {
 	err    error // of the declaration, until expect error asks for it
 	census *Census
 	events []event.Event
-	who    event.Customer
-	used   map[string]bool
+	// Attributes that change, and corrections of them.
+	changes []event.AttributeChange
+	who     event.Customer
+	used    map[string]bool
 }
 
 // nobody is a customer of whom nothing is known.
@@ -96,7 +98,7 @@ func (s *script) run(lines []string) {
 		}
 		switch word {
 		case "clear":
-			s.events, s.who, s.census = nil, nobody, nil
+			s.events, s.changes, s.who, s.census = nil, nil, nobody, nil
 		case "load":
 			for k, l := range body {
 				s.line = from + k + 1
@@ -259,6 +261,16 @@ func (s *script) load(line string) {
 		e := phase(event.Contact, "at", "recorded", none)
 		e.Kind, e.Channel, e.Arm, e.Outcome = take("action"), take("channel"), take("arm"), take("outcome")
 		e.Value, e.HasValue = amount("cost")
+	case "change":
+		c := event.AttributeChange{At: s.instant(take("at")), Name: take("attribute"), Value: take("value")}
+		c.Recorded = c.At
+		if k := take("recorded"); k != "" {
+			c.Recorded = s.instant(k)
+		}
+		if k := take("superseded"); k != "" {
+			c.Superseded = s.instant(k)
+		}
+		s.changes = append(s.changes, c)
 	case "customer":
 		if v := take("signed_up"); v != "" {
 			s.who.SignedUpAt = s.instant(v)
@@ -274,7 +286,9 @@ func (s *script) load(line string) {
 }
 
 func (s *script) timeline() *event.Timeline {
-	return event.NewTimeline(s.who, slices.Clone(s.events))
+	tl := event.NewTimeline(s.who, slices.Clone(s.events))
+	tl.Changes = s.changes
+	return tl
 }
 
 func (s *script) engine() *Engine {
@@ -299,7 +313,17 @@ func (s *script) eval(t event.Time, want []string, from int) {
 	row := make([]float32, len(e.Features()))
 	e.Row(row, s.timeline(), t)
 	cut := make([]float32, len(row))
-	e.Row(cut, event.NewTimeline(s.who, before(s.events, t)), t)
+	known := event.NewTimeline(s.who, before(s.events, t))
+	for _, c := range s.changes {
+		if !event.Visible(c.At, c.Recorded, t) {
+			continue
+		}
+		if c.Superseded >= t {
+			c.Superseded = 0
+		}
+		known.Changes = append(known.Changes, c)
+	}
+	e.Row(cut, known, t)
 	for i := range row {
 		if math.Float32bits(row[i]) != math.Float32bits(cut[i]) {
 			s.t.Errorf("%s:%d: %s is %v, without later events %v", s.path, s.line, e.Features()[i].Name, row[i], cut[i])

@@ -18,7 +18,6 @@ type series struct {
 	item []int32 // its place in the view
 	// value of the field, or the gap since the item before; 0 for the first.
 	value []int64
-	kind  []int32 // 0 for none
 	// sum[i] and square[i] are over the first i values. Squares are cut to 128
 	// bits, and peak, the largest size of a value, tells whether that matters.
 	sum, square []int128
@@ -43,9 +42,6 @@ func (s *series) cut(n int) {
 	s.at, s.item = s.at[:n], s.item[:n]
 	if s.value != nil {
 		s.value = s.value[:n]
-	}
-	if s.kind != nil {
-		s.kind = s.kind[:n]
 	}
 	if s.sum != nil {
 		s.sum = s.sum[:n+1]
@@ -108,12 +104,6 @@ func (s *series) fill() {
 	if s.needs&ofGaps != 0 {
 		for i := from; i < len(s.at); i++ {
 			s.value = append(s.value, int64(s.at[i].Sub(s.at[max(i-1, 0)])))
-		}
-	}
-	if s.kind != nil {
-		codes := s.stream.texts[s.kindText].codes
-		for _, place := range s.item[from:] {
-			s.kind = append(s.kind, codes[place])
 		}
 	}
 	if s.sum != nil {

@@ -34,12 +34,18 @@ type Set struct {
 }
 
 // Column declares one attribute of a customer or one column of a wide table.
-// A customer attribute has no time of its own, so declaring it here asserts
-// that it does not change after sign-up.
+// An attribute of the customers table has no time of its own, so declaring it
+// here asserts that it does not change after sign-up.
 type Column struct {
 	Name string `yaml:"name"`
-	// Type is number or category.
+	// Type is number or category, or for attributes date: then the value is how
+	// many days it is from the instant to that date.
 	Type string `yaml:"type"`
+	// History says that the attribute is that of the attributes table, as it was
+	// known at the instant.
+	History bool `yaml:"history,omitempty"`
+	// Fill is the value where there would be none; not for a category.
+	Fill *float64 `yaml:"fill,omitempty"`
 	// Levels of a category, frozen by Lock: code 0 is the first. A text that is
 	// not listed has code -1.
 	Levels []string `yaml:"levels,omitzero"`
@@ -55,16 +61,22 @@ type Column struct {
 type Definition struct {
 	// Name with {w} for the window in days and {by} for the level.
 	Name string `yaml:"name"`
-	// From is engagement, complaints, payments, contacts or customer.
+	// From is engagement, complaints, payments, contacts, attributes, customer
+	// or calendar.
 	From string `yaml:"from,omitempty"`
 	// Agg names an aggregate; see Aggregates.
 	Agg string `yaml:"agg,omitempty"`
-	// Field that the aggregate works on; see Fields. Counts need none.
+	// Field that the aggregate works on. Counts need none.
 	Field string `yaml:"field,omitempty"`
 	// Where keeps only some items: "severity >= 4 and open".
 	Where string `yaml:"where,omitempty"`
 	// Windows to look back over, such as [30d, 90d].
 	Windows []event.Duration `yaml:"windows,omitempty"`
+	// Offset ends the windows so long before the instant: 30d with a window of
+	// 30d is the month before the last one. Ages, days and weeks are then
+	// counted from where the window ends, but fields, conditions and what is
+	// known are as of the instant.
+	Offset event.Duration `yaml:"offset,omitempty"`
 	// By makes one feature per level of a text field: its Top most frequent
 	// ones in the training data, or the Levels that Lock has frozen.
 	By     string   `yaml:"by,omitempty"`
@@ -72,6 +84,8 @@ type Definition struct {
 	Levels []string `yaml:"levels,omitzero"` // empty but not nil: none was seen
 	// Expr computes from other features instead: "rate_ratio(eng_n_30, eng_n_90)".
 	Expr string `yaml:"expr,omitempty"`
+	// Fill is the value where there would be none.
+	Fill *float64 `yaml:"fill,omitempty"`
 	// Family groups features for reports and reasons: the feature's own name if
 	// empty.
 	Family string `yaml:"family,omitempty"`
@@ -191,7 +205,9 @@ type Feature struct {
 	Window event.Duration // 0 if it has none
 
 	said          *sentences
+	called        string // in place of the name, where there is no sentence
 	window, level string // for sentences
+	offset        event.Duration
 }
 
 // maxName is the length of the longest feature name in bytes.

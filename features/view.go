@@ -14,11 +14,12 @@ import (
 // purchase when it was paid.
 type view struct {
 	items []item
-	// settled counts the items in front that are those of the history, without
-	// one that is recorded later: nothing can come between them any more.
-	settled int
-	skipped int // engagements in front that are left out
-	most    int // items there ever were
+	// settled counts the items in front that stay as they are: those of the
+	// history, without one that is recorded later or will be superseded. dead
+	// are the superseded ones among them, which are no items any more.
+	settled, dead int
+	skipped       int // engagements in front that are left out
+	most          int // items there ever were
 }
 
 // skip leaves out what no window can reach from t on. Of streams other than
@@ -30,7 +31,7 @@ func (v *view) skip(tl *event.Timeline, st *streamPlan, t event.Time) {
 	all, from := tl.Engagements, t.Add(-st.reach)
 	n, _ := slices.BinarySearchFunc(all, from, func(e event.EngagementEvent, from event.Time) int { return cmp.Compare(e.At, from) })
 	for st.earlier && n > 0 {
-		if n--; all[n].Recorded < t {
+		if n--; all[n].Recorded < t && all[n].Superseded == 0 {
 			break
 		}
 	}
@@ -42,26 +43,32 @@ func (v *view) skip(tl *event.Timeline, st *streamPlan, t event.Time) {
 func (v *view) look(tl *event.Timeline, stream string, t event.Time) (same int) {
 	v.items = v.items[:v.settled]
 	same = v.settled
-	switch stream {
+	switch from := v.settled + v.dead; stream {
 	case "engagement":
 		all := tl.Engagements[v.skipped:]
-		for i := same; i < len(all) && all[i].At < t; i++ {
+		for i := from; i < len(all) && all[i].At < t; i++ {
 			if e := &all[i]; e.Recorded < t {
-				v.add(i, item{at: e.At, known: e.Recorded, engagement: e})
+				v.add(i, item{at: e.At, known: e.Recorded, engagement: e}, e.Superseded, t)
 			}
 		}
 	case "complaints":
-		for i := same; i < len(tl.Complaints) && tl.Complaints[i].At < t; i++ {
+		for i := from; i < len(tl.Complaints) && tl.Complaints[i].At < t; i++ {
 			if c := &tl.Complaints[i]; c.Recorded < t {
-				v.add(i, item{at: c.At, known: c.Recorded, complaint: c})
+				v.add(i, item{at: c.At, known: c.Recorded, complaint: c}, c.Superseded, t)
 			}
 		}
 	case "payments":
 		same = v.payments(tl.Payments, t)
 	case "contacts":
-		for i := same; i < len(tl.Contacts) && tl.Contacts[i].At < t; i++ {
+		for i := from; i < len(tl.Contacts) && tl.Contacts[i].At < t; i++ {
 			if c := &tl.Contacts[i]; c.Recorded < t {
-				v.add(i, item{at: c.At, known: c.Recorded, contact: c})
+				v.add(i, item{at: c.At, known: c.Recorded, contact: c}, c.Superseded, t)
+			}
+		}
+	case "attributes":
+		for i := from; i < len(tl.Changes) && tl.Changes[i].At < t; i++ {
+			if c := &tl.Changes[i]; c.Recorded < t {
+				v.add(i, item{at: c.At, known: c.Recorded, change: c}, c.Superseded, t)
 			}
 		}
 	}
@@ -69,9 +76,16 @@ func (v *view) look(tl *event.Timeline, stream string, t event.Time) (same int) 
 	return same
 }
 
-// add appends item i of the history.
-func (v *view) add(i int, it item) {
-	if v.settled == i {
+// add appends item i of the history, unless it was superseded before t.
+func (v *view) add(i int, it item, superseded, t event.Time) {
+	next := v.settled+v.dead == i
+	if superseded != 0 && superseded < t {
+		if next {
+			v.dead++
+		}
+		return
+	}
+	if next && superseded == 0 {
 		v.settled++
 	}
 	v.items = append(v.items, it)
@@ -81,11 +95,11 @@ func (v *view) add(i int, it item) {
 func (v *view) payments(all []event.PaymentCase, t event.Time) (same int) {
 	same = v.settled
 	first := len(all) // place of the earliest of those paid early
-	for i := same; i < len(all); i++ {
+	for i := same + v.dead; i < len(all); i++ {
 		p := &all[i]
 		if event.Visible(p.At, p.Recorded, t) {
-			v.add(i, item{at: p.At, known: p.Recorded, payment: p})
-		} else if event.Visible(p.PaidAt, p.PaidKnown, t) {
+			v.add(i, item{at: p.At, known: p.Recorded, payment: p}, p.Superseded, t)
+		} else if event.Visible(p.PaidAt, p.PaidKnown, t) && (p.Superseded == 0 || p.Superseded >= t) {
 			it := item{at: p.PaidAt, known: p.PaidKnown, payment: p}
 			place, _ := slices.BinarySearchFunc(v.items[:v.settled], it, func(a, b item) int {
 				return cmp.Or(byPayment(a, b), -1) // after its equals
@@ -96,6 +110,9 @@ func (v *view) payments(all []event.PaymentCase, t event.Time) (same int) {
 	}
 	if first < len(v.items) {
 		slices.SortStableFunc(v.items[first:], byPayment)
+		if v.settled > first && v.dead > 0 { // which of them came before first is not known
+			v.settled, v.dead = 0, 0
+		}
 		v.settled = min(v.settled, first)
 	}
 	return min(same, first)
