@@ -167,6 +167,9 @@ func (h *historyCheck) add(tl *event.Timeline) {
 		h.churners++
 	}
 	for _, a := range h.set.Attributes {
+		if a.History { // as known at each instant
+			continue
+		}
 		m := h.attributes[a.Name]
 		if m == nil {
 			m = map[string]*[2]float64{}
@@ -242,7 +245,7 @@ func (h *historyCheck) findings() []Finding {
 	var out []Finding
 	if h.churners >= minLeakChurners {
 		for _, a := range h.set.Attributes {
-			if v := attributeAUC(h.attributes[a.Name]); v > leakAUC {
+			if v := attributeAUC(h.attributes[a.Name]); !a.History && v > leakAUC {
 				out = append(out, Finding{"error", "attribute", a.Name, fmt.Sprintf(
 					"attribute %s separates customers who ever left from those who did not (AUC %.3f), whatever the time: it was filled in after the outcome; drop it", a.Name, v)})
 			}

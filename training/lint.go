@@ -69,6 +69,8 @@ type linter struct {
 	streams map[string]*lintStream
 	// attributes counts customers who have the attribute.
 	attributes map[string]int
+	// changing counts rows of the attributes table that tell of one.
+	changing map[string]int
 }
 
 // lintColumn is what is known of a column.
@@ -90,11 +92,11 @@ type lintStream struct {
 
 func newLinter(e *features.Engine, times []event.Time) *linter {
 	l := &linter{engine: e, times: times, columns: make([]lintColumn, len(e.Features())),
-		streams: map[string]*lintStream{}, attributes: map[string]int{}}
+		streams: map[string]*lintStream{}, attributes: map[string]int{}, changing: map[string]int{}}
 	for i, f := range e.Features() {
 		l.columns[i] = lintColumn{low: float32(math.Inf(1)), high: float32(math.Inf(-1)), lastCode: make([]int, len(f.Levels))}
 	}
-	for _, s := range []string{"engagement", "complaints", "payments", "contacts"} {
+	for _, s := range []string{"engagement", "complaints", "payments", "contacts", "attributes"} {
 		l.streams[s] = &lintStream{first: event.Never, least: math.MaxInt64}
 	}
 	return l
@@ -105,6 +107,11 @@ func (l *linter) history(tl *event.Timeline) {
 	for name, text := range tl.Customer.Attributes {
 		if strings.TrimSpace(text) != "" {
 			l.attributes[name]++
+		}
+	}
+	for _, c := range tl.Changes {
+		if strings.TrimSpace(c.Value) != "" {
+			l.changing[c.Name]++
 		}
 	}
 	add := func(stream string, at, recorded event.Time) {
@@ -124,6 +131,9 @@ func (l *linter) history(tl *event.Timeline) {
 	}
 	for i := range tl.Contacts {
 		add("contacts", tl.Contacts[i].At, tl.Contacts[i].Recorded)
+	}
+	for i := range tl.Changes {
+		add("attributes", tl.Changes[i].At, tl.Changes[i].Recorded)
 	}
 }
 
@@ -160,7 +170,10 @@ func (l *linter) findings() []Finding {
 		out = append(out, Finding{"warning", check, subject, fmt.Sprintf(format, args...)})
 	}
 	for _, a := range l.engine.Set().Attributes {
-		if l.attributes[a.Name] == 0 {
+		switch {
+		case a.History && l.changing[a.Name] == 0:
+			out = append(out, Finding{"error", "unknown attribute", a.Name, fmt.Sprintf("no row of the attributes table says what %q is: is it spelled as in the data?", a.Name)})
+		case !a.History && l.attributes[a.Name] == 0:
 			out = append(out, Finding{"error", "unknown attribute", a.Name, fmt.Sprintf("no customer has an attribute %q: is it spelled as in the data?", a.Name)})
 		}
 	}
@@ -229,6 +242,9 @@ func (l *linter) timing() []Finding {
 	}
 	windows := map[string][]event.Duration{}
 	for _, d := range l.engine.Set().Features {
+		if d.By != "" && len(d.Levels) == 0 {
+			continue // no features came of it
+		}
 		windows[d.From] = append(windows[d.From], d.Windows...)
 	}
 	for _, stream := range sortedNames(windows) {
