@@ -36,7 +36,7 @@ func (e *Engine) addColumn(c Column, prefix string) error {
 		r.missing = fill.fill
 	}
 	r.moves = r.history || r.date
-	f := Feature{Name: e.free(prefix + SafeName(c.Name)), Family: c.Family, Unit: c.Unit, said: said, called: c.Name}
+	f := Feature{Name: e.free(prefix + SafeName(c.Name)), Family: c.Family, Unit: c.Unit, said: said}
 	if r.moves && prefix == "" {
 		return fmt.Errorf("%s: a wide table has no history and no dates: make days of them", owner)
 	}

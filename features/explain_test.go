@@ -127,7 +127,7 @@ features:
 			"20 days ago, 10 EUR, paid T; gap in the window\n5 days ago, 10 EUR, unpaid; gap in the window\n",
 		"paid": "10 without 0; paid: 10 money; sum of amount over payments where paid and currency == \"EUR\" in [t-30d, t); 0 where there are none\n" +
 			"20 days ago, 10 EUR, paid T (10); paid in the window, paid and currency == \"EUR\"\n",
-		"cus_plan": "0 without 0; plan: pro; attribute plan of the customer\n",
+		"cus_plan": "0 without 0; cus plan: pro; attribute plan of the customer\n",
 	} {
 		if got := tell(name); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
