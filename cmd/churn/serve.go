@@ -191,7 +191,7 @@ func absentStreams(ctx context.Context, db *store.DB) ([]event.Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	have := map[event.Stream]bool{event.Customers: true, event.Contacts: true}
+	have := map[event.Stream]bool{event.Customers: true, event.Contacts: true, event.Attributes: true}
 	for _, t := range sum.Types {
 		have[t.Type.Stream()] = true
 	}

@@ -90,7 +90,7 @@ func writeSimulatedProject(dir string, w *sim.World, gz bool) error {
 		clock: w.End.String(), every: 30 * event.Day, snapshots: 12,
 		sources: map[event.Stream][]string{}, columns: map[event.Stream][]string{},
 	}
-	for _, s := range event.Streams() {
+	for _, s := range event.Streams()[:event.Attributes] { // of which worlds have no changes
 		p.sources[s] = []string{s.String() + ending}
 	}
 	for _, at := range w.Attributes {
