@@ -128,7 +128,11 @@ func writeColumns(b *bytes.Buffer, columns, proposed, history []features.Column)
 		b.WriteString("attributes:\n")
 	}
 	for _, c := range columns {
-		fmt.Fprintf(b, "  - {name: %q, type: %s}\n", c.Name, c.Type)
+		history := ""
+		if c.History {
+			history = ", history: true"
+		}
+		fmt.Fprintf(b, "  - {name: %q, type: %s%s}\n", c.Name, c.Type, history)
 	}
 	for _, c := range proposed {
 		fmt.Fprintf(b, "#  - {name: %s, type: %s}\n", strings.ReplaceAll(fmt.Sprintf("%q", c.Name), "\n", " "), c.Type)

@@ -111,12 +111,19 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		customers, events := map[string]event.Customer{}, map[string][]event.Event{}
-		for _, s := range event.Streams()[:event.Attributes] {
-			f, err := os.Open(filepath.Join(dir, s.String()+".csv"))
+		for _, s := range event.Streams() {
+			name := s.String() + ".csv"
+			if s == event.Attributes {
+				if w.Switch.Name == "" {
+					continue
+				}
+				name = s.String() + "." + w.Switch.Name + ".csv"
+			}
+			f, err := os.Open(filepath.Join(dir, name))
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := event.NewReader(f, s.String()+".csv", s, event.Mapping{})
+			r, err := event.NewReader(f, name, s, event.Mapping{})
 			if err != nil {
 				t.Fatal(err)
 			}
