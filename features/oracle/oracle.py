@@ -25,6 +25,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,6 +172,59 @@ def compare(name, got, want) -> str:
     return f"{len(bad)} of {len(got)} values differ; row {i} has {got[i]!r}, DuckDB {want[i]!r}"
 
 
+def build(stream: bytes, through: str, directory: Path):
+    """What build --arrow makes of a stream."""
+    return subprocess.run([CHURN, "features", "build", "--arrow", "--features", "locked.yaml", "--labels", "--through", through],
+                          cwd=directory, input=stream, capture_output=True)
+
+
+def cut(ids: list, parts: int):
+    """Divides rows where a customer begins."""
+    at = [i * len(ids) // parts for i in range(parts)]
+    for i in range(1, parts):
+        while ids[at[i]] == ids[at[i] - 1]:
+            at[i] += 1
+    return zip(at, at[1:] + [len(ids)])
+
+
+def streams(db, directory: Path, said) -> str:
+    """Runs build --arrow on what pyarrow writes, whole and in parts, and reads
+    the rows with pyarrow: they must be those of the matrix. Says what is wrong."""
+    names = [c["name"].removeprefix("cus_") for c in said["columns"] if "attribute " in c["computed"]]
+    pairs = ", ".join(f"'{n}': {n}" for n in names)
+    db.execute(f"CREATE TABLE attributes AS SELECT customer_id, MAP {{{pairs}}} AS attributes FROM customers")
+    events = db.sql((Path(__file__).parent / "events.sql").read_text()).to_arrow_table()
+    churn("features", "lock", "--out", "locked.yaml", "--quiet", cwd=directory)
+    matrix = pq.read_table(directory / "matrix.parquet")
+    coded = events.set_column(1, "type", events["type"].combine_chunks().dictionary_encode())
+    for table, parts, compression in (events, 1, None), (coded, 3, "zstd"):
+        rows, total = [], 0
+        for first, end in cut(events["customer_id"].to_pylist(), parts):
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as out:
+                out.write_table(table.slice(first, end - first), max_chunksize=7000 // parts)
+            stream = sink.getvalue().to_pybytes()
+            run = build(stream, said["through"], directory)
+            if run.returncode != 0:
+                return run.stderr.decode()
+            rows.append(pa.ipc.open_stream(run.stdout).read_all())
+            total += int(json.loads(run.stderr)["checksum"], 16)
+        whole = pa.concat_tables(rows)
+        if not whole.equals(matrix):
+            differ = [n for n in matrix.column_names if n not in whole.column_names or not whole[n].equals(matrix[n])]
+            return f"in {parts} parts: {whole.num_rows} rows, the matrix has {matrix.num_rows}; columns that differ: {differ}"
+        if f"{total % 2**64:016x}" != said["checksum"]:
+            return f"in {parts} parts: the checksums do not add up to that of the matrix"
+        if json.loads(whole.schema.metadata[b"churn"])["columns"] != said["columns"]:
+            return f"in {parts} parts: another description of the columns"
+    run = build(stream[:-8], said["through"], directory)  # without the mark of its end
+    try:
+        pa.ipc.open_stream(run.stdout).read_all()
+        return "rows of a stream that was cut short look whole"
+    except (pa.ArrowInvalid, OSError):
+        return "" if run.returncode == 1 else f"a stream that was cut short: exit code {run.returncode}"
+
+
 def world(name: str, directory: Path) -> bool:
     churn("import", "--quiet", cwd=directory)
     churn("features", "build", "--out", "matrix.parquet", "--labels", "--quiet", cwd=directory)
@@ -209,6 +263,8 @@ def world(name: str, directory: Path) -> bool:
         compared += 1
         if problem := compare(n, columns[n], values):
             problems.append(f"{n}: {problem}")
+    if problem := streams(db, directory, said):
+        problems.append(f"build --arrow: {problem}")
     print(f"{name}: {said['rows']} rows, {compared} of {len(said['columns'])} features compared with DuckDB {duckdb.__version__}, {len(problems)} problems")
     for p in problems:
         print("  " + p)
