@@ -70,10 +70,7 @@ func (a *app) buildArrow(ctx context.Context, f *buildFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	in, err := tables.OpenEventStream("standard input", interruptible(ctx, a.stdin), f.maxEvents)
-	if err != nil {
-		return err
-	}
+	in := tables.NewEventStream("standard input", interruptible(ctx, a.stdin), f.maxEvents)
 	out := bufio.NewWriterSize(a.stdout, 1<<18)
 	m, err := training.BuildStream(ctx, in, out, b)
 	// After an error too: what is there must not end as a whole stream does.

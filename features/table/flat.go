@@ -23,6 +23,8 @@ const (
 const (
 	timestampField = 10
 	unionField     = 14
+	binaryViews    = 23
+	textViews      = 24
 )
 
 var errFlat = errors.New("the head of a message is damaged")
@@ -32,6 +34,7 @@ type flatMessage struct {
 	kind  int
 	body  int64
 	delta bool // a dictionary goes on
+	views int  // columns of a schema, or counts of buffers for them in a batch
 }
 
 // checkMessage looks at the head of a message before the library does, which
@@ -48,11 +51,12 @@ func checkMessage(head []byte) (flatMessage, error) {
 	case schemaMessage:
 		f.fieldList(at, 1, 0)
 		f.pairs(at, 2)
+		m.views = f.views
 	case dictionaryMessage:
 		m.delta = f.byte(f.slot(at, 2)) != 0
-		f.batch(f.table(at, 1))
+		m.views = f.batch(f.table(at, 1))
 	case batchMessage:
-		f.batch(at)
+		m.views = f.batch(at)
 	}
 	if f.err == nil && m.body < 0 {
 		f.err = errFlat
@@ -66,6 +70,7 @@ func checkMessage(head []byte) (flatMessage, error) {
 type flat struct {
 	data   []byte
 	fields int
+	views  int
 	text   int // bytes of all texts seen
 	err    error
 }
@@ -186,6 +191,8 @@ func (f *flat) fieldList(table, slot, depth int) {
 			if of := f.slot(field, 3); of != 0 {
 				f.string(f.follow(of), 1)
 			}
+		case binaryViews, textViews:
+			f.views++
 		case unionField:
 			f.fail()
 		}
@@ -194,11 +201,12 @@ func (f *flat) fieldList(table, slot, depth int) {
 	}
 }
 
-// batch checks how many buffers texts say they have.
-func (f *flat) batch(table int) {
+// batch checks how many buffers views say they have, and tells how many say so.
+// The library reads on behind the last of them.
+func (f *flat) batch(table int) (views int) {
 	_, buffers := f.vector(table, 2, 16)
-	first, n := f.vector(table, 4, 8)
-	for i := 0; i < n && f.err == nil; i++ {
+	first, views := f.vector(table, 4, 8)
+	for i := 0; i < views && f.err == nil; i++ {
 		k := f.u64(first + 8*i)
 		if k > uint64(buffers) {
 			f.fail()
@@ -206,4 +214,5 @@ func (f *flat) batch(table int) {
 		}
 		buffers -= int(k)
 	}
+	return views
 }

@@ -31,6 +31,7 @@ type messages struct {
 	deltas int    // bytes of dictionaries that go on
 	grows  bool   // the last message was such a one
 	opened bool
+	views  int   // columns of the schema that are of views
 	failed error // told as it is; the library says more around it
 }
 
@@ -62,6 +63,12 @@ func (m *messages) next() (*ipc.Message, error) {
 		return nil, fmt.Errorf("a batch of %d bytes: write batches of at most %d, some ten thousand rows", f.body, maxBody)
 	}
 	var body []byte
+	switch {
+	case f.kind == schemaMessage:
+		m.views = f.views
+	case f.kind == batchMessage && f.views < m.views:
+		return nil, errFlat
+	}
 	if f.kind == batchMessage {
 		m.batch++
 		m.body, err = m.fill(m.body[:0], int(f.body))

@@ -33,7 +33,7 @@ func (k streamKind) expected() string {
 	case streamTexts:
 		return "a map of utf8 to utf8"
 	}
-	return "utf8, large_utf8, utf8_view or a dictionary of those"
+	return "utf8, large_utf8, utf8_view or a dictionary of one of the first two"
 }
 
 // takes tells whether a type of Arrow is one of the kind.
@@ -42,8 +42,8 @@ func (k streamKind) takes(t arrow.DataType) bool {
 	case *arrow.StringType, *arrow.LargeStringType, *arrow.StringViewType:
 		return k == streamText
 	case *arrow.DictionaryType:
-		_, nested := t.ValueType.(*arrow.DictionaryType)
-		return k == streamText && !nested && streamText.takes(t.ValueType)
+		// Of plain texts: messages checks the views of batches only.
+		return k == streamText && (t.ValueType.ID() == arrow.STRING || t.ValueType.ID() == arrow.LARGE_STRING)
 	case *arrow.TimestampType:
 		return k == streamTime
 	case *arrow.Int64Type:

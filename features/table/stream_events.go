@@ -79,7 +79,7 @@ type EventStream struct {
 	counts   StreamCounts
 	row      int // of the batch, from 0
 	customer event.Customer
-	open     bool       // a customer is at hand, else the last one was
+	begun    bool       // the customer is at hand, and not gone
 	known    bool       // whether the customer has a record
 	last     event.Time // of an event of the customer
 	events   []event.Event
@@ -97,16 +97,20 @@ type identity struct {
 // DefaultMaxEvents is how many events of one customer are held at most.
 const DefaultMaxEvents = 1 << 20
 
-// OpenEventStream reads the schema. A customer of more events than maxEvents
-// is an error.
-func OpenEventStream(name string, in io.Reader, maxEvents int) (s *EventStream, err error) {
-	s = &EventStream{name: name, columns: streamColumns, max: maxEvents, at: map[identity]int{},
-		unnamed: map[string]uint64{}, words: map[string]string{}}
-	s.in = &messages{in: in, memory: &bounded{Allocator: memory.NewGoAllocator()}}
+// NewEventStream prepares to read a stream, and reads nothing yet. A customer of
+// more events than maxEvents is an error.
+func NewEventStream(name string, in io.Reader, maxEvents int) *EventStream {
+	return &EventStream{name: name, columns: streamColumns, max: maxEvents, at: map[identity]int{},
+		unnamed: map[string]uint64{}, words: map[string]string{},
+		in: &messages{in: in, memory: &bounded{Allocator: memory.NewGoAllocator()}}}
+}
+
+// open reads the schema.
+func (s *EventStream) open() (err error) {
 	if s.r, err = ipc.NewReaderFromMessageReader(s.in, ipc.WithAllocator(s.in.memory)); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, cmp.Or(s.in.failed, err))
+		return fmt.Errorf("%s: %w", s.name, cmp.Or(s.in.failed, err))
 	}
-	return s, s.schema(s.r.Schema())
+	return s.schema(s.r.Schema())
 }
 
 func (s *EventStream) schema(schema *arrow.Schema) error {
@@ -118,7 +122,7 @@ func (s *EventStream) schema(schema *arrow.Schema) error {
 	for i, f := range schema.Fields() {
 		k := slices.Index(names, f.Name)
 		if k < 0 {
-			return fmt.Errorf("%s: column %q is not known: leave it out; there are %s", s.name, f.Name, Names(names))
+			return fmt.Errorf("%s: column %.80q is not known: leave it out; there are %s", s.name, f.Name, Names(names))
 		}
 		c := &s.columns[k]
 		switch {
@@ -144,6 +148,9 @@ func (s *EventStream) Counts() StreamCounts { return s.counts }
 // stream, and once only. The first error of fn ends the reading and is returned
 // as it is; so does the first row that is not as it should be.
 func (s *EventStream) Timelines(ctx context.Context, fn func(*event.Timeline) error) error {
+	if err := s.open(); err != nil {
+		return cmp.Or(ctx.Err(), err)
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -177,7 +184,15 @@ func (s *EventStream) batch() (rows int, err error) {
 		return -1, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%s: batch %d: %w", s.name, s.in.batch, cmp.Or(s.in.failed, err))
+		switch {
+		case s.in.failed != nil:
+			err = s.in.failed
+		case errors.Is(err, errUnpacked):
+			err = errUnpacked
+		default:
+			err = fmt.Errorf("damaged: %w", err)
+		}
+		return 0, fmt.Errorf("%s: batch %d: %w", s.name, s.in.batch, err)
 	}
 	for i := range s.columns {
 		if c := &s.columns[i]; c.index >= 0 {
@@ -200,10 +215,10 @@ func (s *EventStream) rows(rows int) (fresh bool, err error) {
 			if id < s.customer.ID {
 				return false, s.fail(colCustomer, "not in order, or a customer who was there before: sort the rows by the bytes of customer_id")
 			}
-			if s.open {
+			if s.begun {
 				return true, nil
 			}
-			s.open, s.known, s.last = true, false, event.Time(firstTime)
+			s.begun, s.known, s.last = true, false, event.Time(firstTime)
 			s.customer = event.Customer{ID: strings.Clone(id), SignedUpAt: event.Never, ChurnedAt: event.Never}
 		}
 		if err := s.take(); err != nil {
@@ -218,7 +233,7 @@ func (s *EventStream) rows(rows int) (fresh bool, err error) {
 // the library takes them for.
 func (s *EventStream) damaged(err *error) {
 	if v := recover(); v != nil {
-		*err = fmt.Errorf("%s: batch %d is damaged: %v", s.name, s.in.batch, v)
+		*err = fmt.Errorf("%s: batch %d: damaged: %v", s.name, s.in.batch, v)
 	}
 }
 

@@ -212,11 +212,11 @@ func (s *EventStream) invalid(otherwise int, err error) error {
 
 // finish hands over the customer at hand, if there is one.
 func (s *EventStream) finish(fn func(*event.Timeline) error) error {
-	if !s.open {
+	if !s.begun {
 		return nil
 	}
 	tl := event.NewTimeline(s.customer, s.events)
-	s.open = false
+	s.begun = false
 	s.counts.Customers++
 	s.counts.Orphans += tl.Orphans
 	s.events = s.events[:0]

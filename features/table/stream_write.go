@@ -108,7 +108,8 @@ func (s *streamWriter) column(k int, v *Values, from, to int) {
 // MatrixWriter.
 type MatrixStream struct {
 	matrixColumns
-	out *streamWriter
+	out   *streamWriter
+	begun bool
 }
 
 // NewMatrixStream begins a stream, which says what it is under MatrixKey.
@@ -118,11 +119,12 @@ func NewMatrixStream(w io.Writer, list []features.Feature, labels bool, said str
 	if err != nil {
 		return nil, err
 	}
-	return &MatrixStream{m, newStreamWriter(w, fields, map[string]string{MatrixKey: said})}, nil
+	return &MatrixStream{matrixColumns: m, out: newStreamWriter(w, fields, map[string]string{MatrixKey: said})}, nil
 }
 
 // WriteRows adds rows.
 func (m *MatrixStream) WriteRows(rows *MatrixRows) error {
+	m.begun = m.begun || len(rows.Customers) > 0
 	return m.out.write(len(rows.Customers), m.of(rows))
 }
 
@@ -133,6 +135,9 @@ func (m *MatrixStream) Close() error { return m.out.out.Close() }
 // Abandon ends a stream that is not whole in the middle of a message. Readers
 // take one that just stops after a batch for whole.
 func (m *MatrixStream) Abandon() error {
+	if !m.begun {
+		return nil // nothing is no stream either
+	}
 	_, err := m.out.w.Write([]byte{0xFF, 0xFF, 0xFF, 0xFF})
 	return err
 }
