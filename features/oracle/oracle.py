@@ -14,6 +14,7 @@ within 1e-9 of the value, before it is rounded to float32.
 import csv
 import hashlib
 import json
+import os
 import random
 import re
 import struct
@@ -272,14 +273,18 @@ def world(name: str, directory: Path) -> bool:
 
 
 def documented(directory: Path) -> bool:
-    """Runs the Python of docs/features.md beside a matrix."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "features.md").read_text(), re.S)
-    for block in blocks:
-        run = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=directory, capture_output=True, text=True)
+    """Runs the Python and the shell commands of docs/features.md beside a matrix."""
+    blocks = re.findall(r"```(python|sh)\n(.*?)```", (ROOT / "docs" / "features.md").read_text(), re.S)
+    (directory / "bin").mkdir()
+    (directory / "bin" / "churn").symlink_to(CHURN)
+    path = f"{directory / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    for language, block in blocks:
+        command = [sys.executable, "-W", "error", "-c"] if language == "python" else ["sh", "-euc"]
+        run = subprocess.run([*command, block], cwd=directory, env=os.environ | {"PATH": path}, capture_output=True, text=True)
         if run.returncode != 0:
             print(f"docs/features.md: {run.stderr}\n{block}")
             return False
-    print(f"docs/features.md: {len(blocks)} blocks of Python run")
+    print(f"docs/features.md: {len(blocks)} blocks run")
     return len(blocks) > 0
 
 
