@@ -107,6 +107,7 @@ func NewEventStream(name string, in io.Reader, maxEvents int) *EventStream {
 
 // open reads the schema.
 func (s *EventStream) open() (err error) {
+	defer s.damaged(&err)
 	if s.r, err = ipc.NewReaderFromMessageReader(s.in, ipc.WithAllocator(s.in.memory)); err != nil {
 		return fmt.Errorf("%s: %w", s.name, cmp.Or(s.in.failed, err))
 	}
