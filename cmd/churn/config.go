@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"churn/event"
@@ -220,7 +221,13 @@ func (c *config) featureSet() (*features.Set, error) {
 			return nil, fmt.Errorf("%s: %w", c.path(c.Features), err)
 		}
 	}
-	set.Attributes = append(set.Attributes, c.Attributes...)
+	for _, col := range c.Attributes {
+		// A set that was locked has them, with their levels.
+		i := slices.IndexFunc(set.Attributes, func(own features.Column) bool { return own.Name == col.Name && own.Type == col.Type })
+		if i < 0 {
+			set.Attributes = append(set.Attributes, col)
+		}
+	}
 	// The attributes are checked together with the rest.
 	if _, err := set.Lock(features.NewCensus(set)).Compile(); err != nil {
 		return nil, fmt.Errorf("attributes: %w", err)

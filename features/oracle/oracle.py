@@ -14,6 +14,7 @@ within 1e-9 of the value, before it is rounded to float32.
 import csv
 import hashlib
 import json
+import os
 import random
 import re
 import struct
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,6 +173,59 @@ def compare(name, got, want) -> str:
     return f"{len(bad)} of {len(got)} values differ; row {i} has {got[i]!r}, DuckDB {want[i]!r}"
 
 
+def build(stream: bytes, through: str, directory: Path):
+    """What build --arrow makes of a stream."""
+    return subprocess.run([CHURN, "features", "build", "--arrow", "--features", "locked.yaml", "--labels", "--through", through],
+                          cwd=directory, input=stream, capture_output=True)
+
+
+def cut(ids: list, parts: int):
+    """Divides rows where a customer begins."""
+    at = [i * len(ids) // parts for i in range(parts)]
+    for i in range(1, parts):
+        while ids[at[i]] == ids[at[i] - 1]:
+            at[i] += 1
+    return zip(at, at[1:] + [len(ids)])
+
+
+def streams(db, directory: Path, said) -> str:
+    """Runs build --arrow on what pyarrow writes, whole and in parts, and reads
+    the rows with pyarrow: they must be those of the matrix. Says what is wrong."""
+    names = [c["name"].removeprefix("cus_") for c in said["columns"] if "attribute " in c["computed"]]
+    pairs = ", ".join(f"'{n}': {n}" for n in names)
+    db.execute(f"CREATE TABLE attributes AS SELECT customer_id, MAP {{{pairs}}} AS attributes FROM customers")
+    events = db.sql((Path(__file__).parent / "events.sql").read_text()).to_arrow_table()
+    churn("features", "lock", "--out", "locked.yaml", "--quiet", cwd=directory)
+    matrix = pq.read_table(directory / "matrix.parquet")
+    coded = events.set_column(1, "type", events["type"].combine_chunks().dictionary_encode())
+    for table, parts, compression in (events, 1, None), (coded, 3, "zstd"):
+        rows, total = [], 0
+        for first, end in cut(events["customer_id"].to_pylist(), parts):
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as out:
+                out.write_table(table.slice(first, end - first), max_chunksize=7000 // parts)
+            stream = sink.getvalue().to_pybytes()
+            run = build(stream, said["through"], directory)
+            if run.returncode != 0:
+                return run.stderr.decode()
+            rows.append(pa.ipc.open_stream(run.stdout).read_all())
+            total += int(json.loads(run.stderr)["checksum"], 16)
+        whole = pa.concat_tables(rows)
+        if not whole.equals(matrix):
+            differ = [n for n in matrix.column_names if n not in whole.column_names or not whole[n].equals(matrix[n])]
+            return f"in {parts} parts: {whole.num_rows} rows, the matrix has {matrix.num_rows}; columns that differ: {differ}"
+        if f"{total % 2**64:016x}" != said["checksum"]:
+            return f"in {parts} parts: the checksums do not add up to that of the matrix"
+        if json.loads(whole.schema.metadata[b"churn"])["columns"] != said["columns"]:
+            return f"in {parts} parts: another description of the columns"
+    run = build(stream[:-8], said["through"], directory)  # without the mark of its end
+    try:
+        pa.ipc.open_stream(run.stdout).read_all()
+        return "rows of a stream that was cut short look whole"
+    except (pa.ArrowInvalid, OSError):
+        return "" if run.returncode == 1 else f"a stream that was cut short: exit code {run.returncode}"
+
+
 def world(name: str, directory: Path) -> bool:
     churn("import", "--quiet", cwd=directory)
     churn("features", "build", "--out", "matrix.parquet", "--labels", "--quiet", cwd=directory)
@@ -209,6 +264,8 @@ def world(name: str, directory: Path) -> bool:
         compared += 1
         if problem := compare(n, columns[n], values):
             problems.append(f"{n}: {problem}")
+    if problem := streams(db, directory, said):
+        problems.append(f"build --arrow: {problem}")
     print(f"{name}: {said['rows']} rows, {compared} of {len(said['columns'])} features compared with DuckDB {duckdb.__version__}, {len(problems)} problems")
     for p in problems:
         print("  " + p)
@@ -216,14 +273,18 @@ def world(name: str, directory: Path) -> bool:
 
 
 def documented(directory: Path) -> bool:
-    """Runs the Python of docs/features.md beside a matrix."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "features.md").read_text(), re.S)
-    for block in blocks:
-        run = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=directory, capture_output=True, text=True)
+    """Runs the Python and the shell commands of docs/features.md beside a matrix."""
+    blocks = re.findall(r"```(python|sh)\n(.*?)```", (ROOT / "docs" / "features.md").read_text(), re.S)
+    (directory / "bin").mkdir()
+    (directory / "bin" / "churn").symlink_to(CHURN)
+    path = f"{directory / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    for language, block in blocks:
+        command = [sys.executable, "-W", "error", "-c"] if language == "python" else ["sh", "-euc"]
+        run = subprocess.run([*command, block], cwd=directory, env=os.environ | {"PATH": path}, capture_output=True, text=True)
         if run.returncode != 0:
             print(f"docs/features.md: {run.stderr}\n{block}")
             return False
-    print(f"docs/features.md: {len(blocks)} blocks of Python run")
+    print(f"docs/features.md: {len(blocks)} blocks run")
     return len(blocks) > 0
 
 
