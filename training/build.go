@@ -251,7 +251,7 @@ func (b *Build) write(ctx context.Context, src Histories, out rowWriter, o *Obse
 		if !b.in(tl.Customer.ID) {
 			return ctx.Err()
 		}
-		size += len(tl.Engagements) + len(tl.Complaints) + len(tl.Payments) + len(tl.Contacts)
+		size += len(tl.Engagements) + len(tl.Complaints) + len(tl.Payments) + len(tl.Contacts) + len(tl.Changes)
 		if block = append(block, tl); len(block) == cap(block) || size >= maxBlockEvents {
 			return flush()
 		}

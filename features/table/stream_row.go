@@ -25,6 +25,7 @@ var (
 	streamFields = map[event.Stream][]int{
 		event.Complaints: {colChannel},
 		event.Contacts:   {colChannel, colArm, colOutcome},
+		event.Attributes: {colOutcome},
 	}
 )
 
@@ -41,6 +42,9 @@ var strange = func() map[string][]int {
 	add(customerType, recordFields...)
 	for name, t := range eventTypes {
 		add(name, slices.Concat(eventFields, streamFields[t.Stream()])...)
+		if t == event.AttributeSet {
+			out[name] = append(out[name], colValue) // what it is set to is a text
+		}
 	}
 	return out
 }()
@@ -123,6 +127,8 @@ func (s *EventStream) event(of event.Type) (err error) {
 	s.last = e.At
 	switch e.ID = strings.Clone(s.columns[colEvent].text(s.row)); {
 	case e.ID != "":
+	case of == event.AttributeSet: // set twice to the same is set once
+		e.ID = event.ContentID(&e, 0)
 	case of == event.Engagement || of == event.Contact || of == event.PaymentPaid:
 		// As an import does: rows that are the same are as many events.
 		e.ID = event.ContentID(&e, 0)
@@ -195,11 +201,11 @@ func (s *EventStream) invalid(otherwise int, err error) error {
 		}
 	}
 	switch f.Field {
-	case "opened_at", "resolved_at", "due_at", "paid_at", "status_at":
+	case "opened_at", "resolved_at", "due_at", "paid_at", "status_at", "valid_from":
 		column, reason = colAt, f.Reason
 	case "resolved_recorded_at", "paid_recorded_at":
 		column, reason = colRecorded, f.Reason
-	case "category", "currency", "action":
+	case "category", "currency", "action", "attribute":
 		column, reason = colKind, f.Reason
 	case "severity", "satisfaction", "amount", "cost":
 		column, reason = colValue, f.Reason

@@ -91,7 +91,9 @@ const (
 {"customer_id": "a", "type": "complaint_resolved", "event_id": "k", "occurred_at": "2025-01-07T00:00:00Z", "value": "2"},
 {"customer_id": "a", "type": "payment_refunded", "event_id": "p", "occurred_at": "2025-01-08T00:00:00Z"}`
 	rowsOfB = `{"customer_id": "b", "type": "contact", "event_id": "n", "occurred_at": "2025-01-08T00:00:00Z", "kind": "call", "channel": "phone", "value": "2", "arm": "policy", "outcome": "reached"},
-{"customer_id": "b", "type": "payment_failed", "event_id": "q", "occurred_at": "2025-01-09T00:00:00Z"}`
+{"customer_id": "b", "type": "payment_failed", "event_id": "q", "occurred_at": "2025-01-09T00:00:00Z"},
+{"customer_id": "b", "type": "attribute_set", "occurred_at": "2025-01-10T00:00:00Z", "recorded_at": "2025-01-03T00:00:00Z", "kind": "plan", "outcome": "plus"},
+{"customer_id": "b", "type": "attribute_set", "event_id": "z", "occurred_at": "2025-01-11T00:00:00Z", "kind": "plan"}`
 )
 
 func timeOf(t testing.TB, text string) event.Time {
@@ -119,9 +121,11 @@ func TestEventStream(t *testing.T) {
 			{ID: "p", Customer: "a", Type: event.PaymentRefunded, At: at(8), Recorded: at(8)}})
 	b := event.NewTimeline(event.Customer{ID: "b", SignedUpAt: event.Never, ChurnedAt: event.Never}, []event.Event{
 		{ID: "n", Customer: "b", Type: event.Contact, At: at(8), Recorded: at(8), Kind: "call", Channel: "phone", Value: 2 * event.Unit, HasValue: true, Arm: "policy", Outcome: "reached"},
-		{ID: "q", Customer: "b", Type: event.PaymentFailed, At: at(9), Recorded: at(9)}})
+		{ID: "q", Customer: "b", Type: event.PaymentFailed, At: at(9), Recorded: at(9)},
+		{ID: "y", Customer: "b", Type: event.AttributeSet, At: at(10), Recorded: at(3), Kind: "plan", Outcome: "plus"},
+		{ID: "z", Customer: "b", Type: event.AttributeSet, At: at(11), Recorded: at(11), Kind: "plan"}})
 	want := []*event.Timeline{a, b}
-	counts := StreamCounts{Rows: 10, Customers: 2, Stored: 10, Orphans: 1}
+	counts := StreamCounts{Rows: 12, Customers: 2, Stored: 12, Orphans: 1}
 
 	all := "[" + rowsOfA + "," + rowsOfAToo + "," + rowsOfB + "]"
 	text := arrow.BinaryTypes.String
@@ -239,6 +243,7 @@ func TestEventStreamRefuses(t *testing.T) {
 		{row("type", `"payment_due"`), `column "value": missing`},
 		{row("type", `"payment_due"`, "value", `"-1"`), `column "value": negative`},
 		{row("value", `"1000000001"`), `column "value": number larger than`},
+		{row("type", `"attribute_set"`, "value", `"1"`), `column "value": not null in a row of type attribute_set`},
 		{row("arm", `"policy"`), `column "arm": not null in a row of type engagement`},
 		{row("signed_up_at", `"2025-01-02T00:00:00Z"`), `column "signed_up_at": not null in a row of type engagement`},
 		{row("type", `"customer"`), `column "event_id": not null in a row of type customer`},
@@ -306,7 +311,7 @@ func TestEventStreamCut(t *testing.T) {
 		}
 	}
 	s := NewEventStream("in", &slowly{whole}, 100)
-	if err := s.Timelines(context.Background(), func(*event.Timeline) error { return nil }); err != nil || s.Counts().Rows != 10 {
+	if err := s.Timelines(context.Background(), func(*event.Timeline) error { return nil }); err != nil || s.Counts().Rows != 12 {
 		t.Errorf("a byte at a time: %+v, error %v", s.Counts(), err)
 	}
 	stop := errors.New("stop")
