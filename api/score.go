@@ -54,7 +54,7 @@ type freshness struct {
 // subject is what is to be scored: a history as of an instant, or a row.
 type subject struct {
 	customer string
-	timeline *event.Timeline // nil when scored by features
+	timeline *event.Timeline // shared, not to be changed; nil when scored by features
 	asOf     event.Time
 	row      []float32
 	warnings []string
