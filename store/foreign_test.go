@@ -141,7 +141,7 @@ func TestStreams(t *testing.T) {
 	db := openTemp(t)
 	want := func(streams ...event.Stream) {
 		t.Helper()
-		if got, err := db.Streams(ctx); err != nil || !slices.Equal(got, streams) {
+		if got, err := db.Streams(ctx, event.Streams()...); err != nil || !slices.Equal(got, streams) {
 			t.Errorf("%v, want %v: %v", got, streams, err)
 		}
 	}
@@ -150,6 +150,9 @@ func TestStreams(t *testing.T) {
 	paid.Type, paid.HasValue = event.PaymentPaid, true
 	appendAll(t, db, paid)
 	want(event.Payments)
+	if got, err := db.Streams(ctx, event.Complaints, event.Contacts); err != nil || len(got) != 0 {
+		t.Errorf("%v, %v", got, err)
+	}
 	resolved, contact := engagement("r", "a", day(1)), engagement("n", "a", day(1))
 	resolved.Type, contact.Type = event.ComplaintResolved, event.Contact
 	appendAll(t, db, resolved, contact, engagement("e", "a", day(1)))

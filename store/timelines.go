@@ -176,18 +176,15 @@ func (db *DB) Fingerprint(ctx context.Context) (string, error) {
 	return d.Sum(), nil
 }
 
-// Streams lists the streams of which there is an event. It is quick for those;
-// for each of the others it reads an index to its end.
-func (db *DB) Streams(ctx context.Context) ([]event.Stream, error) {
+// Streams lists those of the given streams of which there is an event. It is
+// quick for those; for each of the others it reads an index to its end.
+func (db *DB) Streams(ctx context.Context, among ...event.Stream) ([]event.Stream, error) {
 	var streams []event.Stream
 	err := db.snapshot(ctx, func(t *sql.Tx) error {
-		for _, s := range event.Streams() {
-			if s == event.Customers {
-				continue
-			}
-			var types []any
+		for _, s := range among {
+			types := []any{0} // which is none
 			for typ := event.Type(1); typ != 0; typ++ {
-				if typ.Stream() == s {
+				if typ.Stream() == s && s != event.Customers {
 					types = append(types, int64(typ))
 				}
 			}
