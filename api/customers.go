@@ -71,7 +71,9 @@ func (s *Server) deleteCustomer(c *gin.Context) (any, error) {
 	if err := queryOf(c).fault(); err != nil {
 		return nil, err
 	}
-	return nil, s.store.DeleteCustomer(c.Request.Context(), id)
+	err = s.store.DeleteCustomer(c.Request.Context(), id)
+	s.histories.forget(id)
+	return nil, err
 }
 
 // timelineAnswer is a page of a customer's events, newest first.

@@ -207,6 +207,9 @@ func (f *failing) PutCustomers(context.Context, []event.Customer) ([]store.Resul
 	return nil, f.err
 }
 func (f *failing) Timeline(context.Context, string) (*event.Timeline, error) { return nil, f.err }
+func (f *failing) History(context.Context, string) (*event.Timeline, []event.Event, error) {
+	return nil, nil, f.err
+}
 func (f *failing) SaveDecisions(context.Context, []store.Decision) ([]store.Result, error) {
 	return nil, f.err
 }

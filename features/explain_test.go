@@ -37,6 +37,11 @@ func keep(tl *event.Timeline, items []Item) *event.Timeline {
 			out.Contacts = append(out.Contacts, *p)
 		}
 	}
+	for i := range tl.Changes {
+		if p := &tl.Changes[i]; has(func(it *item) bool { return it.change == p }) {
+			out.Changes = append(out.Changes, *p)
+		}
+	}
 	return out
 }
 

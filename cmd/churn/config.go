@@ -86,6 +86,9 @@ type serverConfig struct {
 	Keys   []keyConfig `yaml:"keys"`
 	// ShadowShare of the customers scored is scored by the challenger as well.
 	ShadowShare float64 `yaml:"shadow_share"`
+	// Cache is the memory for the histories of customers scored lately; 0 keeps
+	// none.
+	Cache byteSize `yaml:"cache"`
 }
 
 type keyConfig struct {
@@ -106,7 +109,7 @@ func defaultConfig() config {
 		Outreach: outreachConfig{Holdout: holdoutConfig{0.05, "1"}, Explore: 0.02, QuietFrom: 20 * 60, QuietTo: 9 * 60,
 			TimeZone: "UTC", Economics: economicsConfig{MarginRate: e.MarginRate, DiscountMonthly: e.DiscountMonthly,
 				ReturnedHazard: e.ReturnedHazard}},
-		Server: serverConfig{Listen: "127.0.0.1:8080", ShadowShare: 1},
+		Server: serverConfig{Listen: "127.0.0.1:8080", ShadowShare: 1, Cache: 256 << 20},
 	}
 }
 

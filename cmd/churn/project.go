@@ -118,6 +118,7 @@ func (p *project) yaml() []byte {
 	line("  listen: 127.0.0.1:8080")
 	line("  keys: []   # needed to listen beyond this machine: {id: crm, sha256: …, scopes: [read, write]}")
 	line("  shadow_share: 1   # of customers that a challenger is scored on beside the champion; 0: none")
+	line("  cache: 256MB      # memory for the histories of customers scored lately; 0: none")
 	return b.Bytes()
 }
 
