@@ -57,6 +57,7 @@ type MatrixWriter struct {
 	*Writer
 	features []features.Feature
 	labels   bool
+	rows     MatrixRows // until there are enough for a row group
 	columns  []Values
 }
 
@@ -80,9 +81,39 @@ func NewMatrixWriter(w io.Writer, list []features.Feature, labels bool) (*Matrix
 	return &MatrixWriter{Writer: out, features: list, labels: labels, columns: make([]Values, len(fields))}, err
 }
 
-// WriteRows adds rows.
+// WriteRows adds rows, and keeps none of the slices.
 func (m *MatrixWriter) WriteRows(rows *MatrixRows) error {
-	n, c := len(rows.Customers), m.columns
+	group, width := m.groupRows(), len(m.features)
+	for from, n := 0, len(rows.Customers); from < n; {
+		to := min(n, from+group-len(m.rows.Customers))
+		m.rows.Customers = append(m.rows.Customers, rows.Customers[from:to]...)
+		m.rows.AsOf = append(m.rows.AsOf, rows.AsOf[from:to]...)
+		m.rows.HeldOut = append(m.rows.HeldOut, rows.HeldOut[from:to]...)
+		if m.labels {
+			m.rows.Churned = append(m.rows.Churned, rows.Churned[from:to]...)
+			m.rows.Reasons = append(m.rows.Reasons, rows.Reasons[from:to]...)
+		}
+		m.rows.Values = append(m.rows.Values, rows.Values[from*width:to*width]...)
+		if from = to; len(m.rows.Customers) == group {
+			if err := m.writeGroup(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Close writes what is left, and the end of the file.
+func (m *MatrixWriter) Close() error {
+	if err := m.writeGroup(); err != nil {
+		return err
+	}
+	return m.Writer.Close()
+}
+
+// writeGroup writes the rows at hand.
+func (m *MatrixWriter) writeGroup() error {
+	rows, c := &m.rows, m.columns
 	c[0].Texts, c[1].Instants = rows.Customers, rows.AsOf
 	c[2].Flags = c[2].Flags[:0]
 	for _, out := range rows.HeldOut {
@@ -97,30 +128,40 @@ func (m *MatrixWriter) WriteRows(rows *MatrixRows) error {
 		c[3].Flags, c[4].Texts = rows.Churned, rows.Reasons
 		first = 5
 	}
-	for j := range m.features {
-		f, col := &m.features[j], &c[first+j]
-		values := rows.Values[min(j, len(rows.Values)):]
-		if f.Kind == features.Number {
-			col.Singles = col.Singles[:0]
-			for i := range n {
-				col.Singles = append(col.Singles, values[i*len(m.features)])
-			}
-			continue
+	err := everyColumn(len(m.features), func(j int) error {
+		m.turn(j, &c[first+j])
+		return nil
+	})
+	if err == nil {
+		err = m.Write(len(rows.Customers), c)
+	}
+	rows.Clear()
+	return err
+}
+
+// turn makes a column of a feature.
+func (m *MatrixWriter) turn(j int, col *Values) {
+	f, n := &m.features[j], len(m.rows.Customers)
+	values := m.rows.Values[min(j, len(m.rows.Values)):]
+	if f.Kind == features.Number {
+		singles := sized(&col.Singles, n)
+		for i := range singles {
+			singles[i] = values[i*len(m.features)]
 		}
-		other := otherLevel(f.Levels)
-		col.Texts = col.Texts[:0]
-		for i := range n {
-			switch v := values[i*len(m.features)]; {
-			case v != v:
-				col.Texts = append(col.Texts, "")
-			case v < 0:
-				col.Texts = append(col.Texts, other)
-			default:
-				col.Texts = append(col.Texts, f.Levels[int(v)])
-			}
+		return
+	}
+	other := otherLevel(f.Levels)
+	texts := sized(&col.Texts, n)
+	for i := range texts {
+		switch v := values[i*len(m.features)]; {
+		case v != v:
+			texts[i] = ""
+		case v < 0:
+			texts[i] = other
+		default:
+			texts[i] = f.Levels[int(v)]
 		}
 	}
-	return m.Write(n, c)
 }
 
 // Said returns what a Parquet file says under a key; empty if nothing.
