@@ -70,11 +70,13 @@ func (r readCloser) Close() error { return r.close() }
 // Rows yields the cells of one source, a file or the result of a query, row by
 // row under one header.
 //
-// It may have two methods more. Want(columns []bool) error is told, before the
+// It may have more methods. Want(columns []bool) error is told, before the
 // first row and whenever the columns grow, which of them will be looked at.
 // IsTime(column int) bool tells that the cell of the row that Next returned was
 // a time where it came from, and is written as RFC 3339 whatever the mapping's
-// format is, without a zone if it had none.
+// format is, without a zone if it had none. Rows whose cells are not texts where
+// they come from may have those of typedRows, and rows that can be read in
+// parts Piece.
 type Rows interface {
 	// Columns names the columns; they may grow from row to row.
 	Columns() []string
@@ -89,11 +91,26 @@ type Rows interface {
 	Close() error
 }
 
+// typedRows give cells of the row that Next returned as what they are. The
+// cells that Next returns need not be written then.
+type typedRows interface {
+	IsTime(column int) bool
+	// Time returns a time, Never for none; zoned tells that it had a zone, else
+	// it is one of UTC that may stand for another. Not ok leaves it to Text.
+	Time(column int) (t Time, zoned, ok bool)
+	// Amount returns a number, if it has one. Not ok leaves it to Text.
+	Amount(column int) (a Amount, has, ok bool)
+	Text(column int) string
+	// Texts writes all cells.
+	Texts() []string
+}
+
 // Reader reads the rows of one source as records of one table.
 type Reader struct {
 	file    string
 	rows    Rows
 	isTime  func(column int) bool // nil: none is
+	typed   typedRows             // nil: cells are texts
 	plan    *plan
 	mapping Mapping
 	stream  Stream
@@ -138,9 +155,7 @@ func NewRowReader(rows Rows, name string, s Stream, m Mapping) (*Reader, error) 
 		return nil, fmt.Errorf("%s: mapping: %w", name, err)
 	}
 	rd := &Reader{file: name, rows: rows, mapping: m, stream: s, seen: map[[16]byte]uint64{}, keep: newKeeper()}
-	if t, ok := rows.(interface{ IsTime(int) bool }); ok {
-		rd.isTime = t.IsTime
-	}
+	rd.ask()
 	if err := rd.resolve(); err != nil {
 		var fe *wantError
 		if errors.As(err, &fe) {
@@ -149,6 +164,14 @@ func NewRowReader(rows Rows, name string, s Stream, m Mapping) (*Reader, error) 
 		return nil, fmt.Errorf("%s:1: %w", name, err)
 	}
 	return rd, nil
+}
+
+// ask finds out what the rows tell of their cells.
+func (r *Reader) ask() {
+	if t, ok := r.rows.(interface{ IsTime(int) bool }); ok {
+		r.isTime = t.IsTime
+	}
+	r.typed, _ = r.rows.(typedRows)
 }
 
 // wantError is what the source says of a column that it cannot read. It names
@@ -212,6 +235,9 @@ func (r *Reader) Read() (Record, error) {
 				return Record{}, r.refuse(&FieldError{"", err.Error()})
 			}
 		}
+		if r.typed != nil && r.plan.skips != nil {
+			cells = r.typed.Texts()
+		}
 		if r.plan.skips != nil && slices.ContainsFunc(r.plan.skips, func(s skipRule) bool { return s.skips(cells) }) {
 			r.skipped++
 			continue
@@ -242,7 +268,7 @@ func (r *Reader) refuse(reason error) *RowError {
 
 // build turns cells into a validated record with ids.
 func (r *Reader) build(cells []string) (Record, error) {
-	rw := row{plan: r.plan, cells: cells, isTime: r.isTime, keep: &r.keep}
+	rw := row{plan: r.plan, cells: cells, isTime: r.isTime, typed: r.typed, keep: &r.keep}
 	rec, err := rw.record()
 	if err != nil {
 		return Record{}, err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 )
 
 // Record is what one row says: a customer, or the phases of one event.
@@ -26,6 +27,7 @@ type row struct {
 	plan   *plan
 	cells  []string // good until the next row: what stays must be kept
 	isTime func(column int) bool
+	typed  typedRows
 	keep   *keeper
 	// unknown is what Record.Unknown becomes.
 	unknown []string
@@ -36,6 +38,14 @@ func (r *row) fail(column columnName, reason string) {
 	if r.err == nil {
 		r.err = &FieldError{column.String(), reason}
 	}
+}
+
+// cell looks at a cell of the source.
+func (r *row) cell(i int) string {
+	if r.typed != nil {
+		return r.typed.Text(i)
+	}
+	return r.cells[i]
 }
 
 // text looks at a cell; word, id and customer keep what they return.
@@ -50,7 +60,7 @@ func (r *row) text(column columnName) string {
 	if len(src.columns) > 1 {
 		return r.product(column, src.columns)
 	}
-	s := strings.TrimSpace(r.cells[src.columns[0]])
+	s := strings.TrimSpace(r.cell(src.columns[0]))
 	if src.values != nil {
 		if v, ok := src.values[s]; ok {
 			return v
@@ -75,7 +85,7 @@ func (r *row) customer() string { return r.keep.customer(r.text(colCustomerID)) 
 func (r *row) product(column columnName, columns []int) string {
 	f := 1.0
 	for _, c := range columns {
-		s := strings.TrimSpace(r.cells[c])
+		s := strings.TrimSpace(r.cell(c))
 		if s == "" {
 			return ""
 		}
@@ -95,6 +105,11 @@ func (r *row) product(column columnName, columns []int) string {
 }
 
 func (r *row) time(column columnName) Time {
+	if i := r.plain(column); i >= 0 {
+		if t, zoned, ok := r.typed.Time(i); ok && (zoned || r.plan.isoTimes.loc == time.UTC) {
+			return t
+		}
+	}
 	s := r.text(column)
 	if s == "" {
 		return Never
@@ -110,7 +125,24 @@ func (r *row) time(column columnName) Time {
 	return t
 }
 
+// plain is the column of a cell that may be taken as it was stored, else -1.
+func (r *row) plain(column columnName) int {
+	if r.typed == nil {
+		return -1
+	}
+	src := &r.plan.sources[column]
+	if !src.given || src.constant != "" || len(src.columns) != 1 || src.values != nil {
+		return -1
+	}
+	return src.columns[0]
+}
+
 func (r *row) amount(column columnName) (Amount, bool) {
+	if i := r.plain(column); i >= 0 {
+		if a, has, ok := r.typed.Amount(i); ok {
+			return a, has
+		}
+	}
 	s := r.text(column)
 	if s == "" {
 		return 0, false
@@ -162,7 +194,7 @@ func (r *row) person() *Customer {
 		c.Consent = SplitConsent(s)
 	}
 	for _, i := range r.plan.attributes {
-		if v := strings.TrimSpace(r.cells[i]); v != "" {
+		if v := strings.TrimSpace(r.cell(i)); v != "" {
 			if c.Attributes == nil {
 				c.Attributes = make(map[string]string, len(r.plan.attributes))
 			}

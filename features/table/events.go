@@ -3,7 +3,10 @@ package table
 import (
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"strings"
+	"time"
 
 	"churn/event"
 )
@@ -38,16 +41,22 @@ type packedRows struct {
 
 func (p *packedRows) Close() error { return p.close() }
 
+// Piece parts the rows below.
+func (p *packedRows) Piece() (event.Rows, error) { return event.PieceOf(p.Rows) }
+
 // eventRows are the rows of a Parquet file, of which only the columns are read
-// that are asked for.
+// that are asked for. Their times and numbers stay as they are stored until
+// somebody asks for a text.
 type eventRows struct {
 	r       *Reader
 	at      []int // among columns, of each column of the file; -1: not read
 	columns []column
-	row     int // of the batch
+	piece   bool // one batch, which is there already
+	row     int  // of the batch
 	rows    int
 	line    int
 	cells   []string
+	scratch []byte // of texts of cells
 }
 
 func (e *eventRows) Columns() []string { return e.r.columns }
@@ -70,7 +79,42 @@ func (e *eventRows) Want(used []bool) error {
 	}
 	e.columns = make([]column, len(wanted))
 	e.cells = make([]string, len(used))
-	return e.r.parquet.want(wanted, make([]bool, len(wanted)))
+	if err := e.r.parquet.want(wanted, make([]bool, len(wanted))); err != nil {
+		return err
+	}
+	for k := range e.r.parquet.wanted {
+		w := &e.r.parquet.wanted[k]
+		w.stored = w.storable()
+	}
+	return nil
+}
+
+// Piece reads a batch, for whoever asks for it.
+func (e *eventRows) Piece() (event.Rows, error) {
+	part := &eventRows{r: e.r, at: e.at, columns: make([]column, len(e.columns)), piece: true, line: e.line, cells: make([]string, len(e.cells))}
+	for k := range part.columns {
+		c, last := &part.columns[k], &e.columns[k]
+		c.text, c.ends, c.null = make([]byte, 0, cap(last.text)), make([]int, 0, cap(last.ends)), make([]bool, 0, cap(last.null))
+		c.ints, c.floats = make([]int64, 0, cap(last.ints)), make([]float64, 0, cap(last.floats))
+	}
+	var err error
+	for part.rows == 0 {
+		if part.rows, err = e.r.parquet.next(part.columns); err != nil {
+			return nil, err
+		}
+	}
+	e.columns = part.columns // to know how long they are
+	e.line += part.rows
+	return part, nil
+}
+
+// stored is a column that is as it was stored, or nil, and what that stands for.
+func (e *eventRows) stored(i int) (*column, *layout) {
+	k := e.at[i]
+	if k < 0 || !e.r.parquet.wanted[k].stored {
+		return nil, nil
+	}
+	return &e.columns[k], &e.r.parquet.columns[i].layout
 }
 
 // IsTime tells that a column has dates or times.
@@ -79,20 +123,112 @@ func (e *eventRows) IsTime(i int) bool {
 	return kind == date || kind == instant
 }
 
-// Next looks at the cells as strings, which change with the next batch.
+// Earliest and latest time that needs no second look.
+var (
+	earliest = event.FromTime(time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC))
+	latest   = event.FromTime(time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC))
+)
+
+// Time returns a time as it is stored.
+func (e *eventRows) Time(i int) (t event.Time, zoned, ok bool) {
+	c, l := e.stored(i)
+	if c == nil || l.kind != instant {
+		return 0, false, false
+	}
+	row := e.row - 1
+	if c.null[row] {
+		return event.Never, true, true
+	}
+	v := c.ints[row]
+	switch l.perS {
+	case 1e3:
+		if v > math.MaxInt64/1000 || v < math.MinInt64/1000 {
+			return 0, false, false
+		}
+		v *= 1e3
+	case 1e9:
+		below := v % 1e3
+		if v /= 1e3; below < 0 {
+			v-- // cut as a text is
+		}
+	}
+	t = event.Time(v)
+	return t, l.utc, t >= earliest && t < latest
+}
+
+// Amount returns a number as it is stored, if that is without doubt the amount
+// that its text would give.
+func (e *eventRows) Amount(i int) (a event.Amount, has, ok bool) {
+	c, l := e.stored(i)
+	if c == nil {
+		return 0, false, false
+	}
+	row := e.row - 1
+	if c.null[row] {
+		return 0, false, true
+	}
+	if len(c.floats) > 0 {
+		if l.kind != plain {
+			return 0, false, false
+		}
+		f := c.floats[row] * float64(event.Unit)
+		whole := math.Round(f)
+		if !(math.Abs(f) <= float64(event.MaxAmount)) || math.Abs(f-whole) > 0.25 {
+			return 0, false, false
+		}
+		return event.Amount(whole), true, true
+	}
+	v, unit := c.ints[row], event.Unit
+	switch {
+	case l.kind == decimal && l.scale >= 0 && l.scale <= 6:
+		for range l.scale {
+			unit /= 10
+		}
+	case l.kind != plain && l.kind != unsigned || v < 0 && l.kind == unsigned:
+		return 0, false, false
+	}
+	if most := int64(event.MaxAmount / unit); v > most || v < -most {
+		return 0, false, false
+	}
+	return event.Amount(v) * unit, true, true
+}
+
+// Text returns the text of a cell, good until the next row.
+func (e *eventRows) Text(i int) string {
+	k := e.at[i]
+	if k < 0 {
+		return ""
+	}
+	c := &e.columns[k]
+	if !e.r.parquet.wanted[k].stored {
+		return text(c.cell(e.row - 1))
+	}
+	from := len(e.scratch)
+	e.scratch = c.append(e.scratch, e.row-1, &e.r.parquet.columns[i].layout)
+	return text(e.scratch[from:])
+}
+
+// Texts returns those of all cells.
+func (e *eventRows) Texts() []string {
+	for i := range e.cells {
+		e.cells[i] = e.Text(i)
+	}
+	return e.cells
+}
+
+// Next goes on to the next row. It writes no cells.
 func (e *eventRows) Next() (_ []string, err error) {
 	for e.row == e.rows {
+		if e.piece {
+			return nil, io.EOF
+		}
 		e.row = 0
 		if e.rows, err = e.r.parquet.next(e.columns); err != nil {
 			e.rows = 0
 			return nil, err
 		}
 	}
-	for i, k := range e.at {
-		if k >= 0 {
-			e.cells[i] = text(e.columns[k].cell(e.row))
-		}
-	}
+	e.scratch = e.scratch[:0]
 	e.row++
 	e.line++
 	return e.cells, nil
@@ -104,7 +240,7 @@ func (e *eventRows) Place() (line, lines int) { return e.line, 1 }
 // Row copies the cells that are read.
 func (e *eventRows) Row() []string {
 	row := make([]string, len(e.cells))
-	for i, c := range e.cells {
+	for i, c := range e.Texts() {
 		row[i] = strings.Clone(c)
 	}
 	return row

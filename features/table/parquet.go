@@ -52,6 +52,7 @@ type parquetColumn struct {
 type wanted struct {
 	*parquetColumn
 	number bool
+	stored bool // as it is stored: see column
 	chunk  file.ColumnChunkReader
 }
 
@@ -76,11 +77,15 @@ const (
 )
 
 // column is the values of a column in a batch: numbers with NaN for missing,
-// or texts, empty for missing.
+// or texts, empty for missing; or else whole numbers or floats as they are
+// stored, with what is missing.
 type column struct {
 	numbers []float64
 	text    []byte
 	ends    []int
+	ints    []int64
+	floats  []float64
+	null    []bool
 }
 
 func (c *column) cell(i int) []byte {
@@ -283,6 +288,9 @@ func sized[T any](s *[]T, n int) []T {
 // read reads the values of one column, page by page, because texts lie in
 // their page. text counts the bytes of texts of the batch.
 func (p *parquetFile) read(w *wanted, out *column, rows int, text *int) error {
+	if w.stored {
+		return p.readStored(w, out, rows)
+	}
 	out.numbers, out.text, out.ends = out.numbers[:0], out.text[:0], out.ends[:0]
 	top := w.descr.MaxDefinitionLevel()
 	for done := 0; done < rows; {
@@ -320,6 +328,77 @@ func (p *parquetFile) read(w *wanted, out *column, rows int, text *int) error {
 		done += total
 	}
 	return nil
+}
+
+// storable tells whether values can be read as they are stored.
+func (c *parquetColumn) storable() bool {
+	switch c.descr.PhysicalType() {
+	case parquet.Types.Int32, parquet.Types.Int64, parquet.Types.Double:
+		return true
+	}
+	return false
+}
+
+// readStored reads whole numbers or floats of 64 bits as they are.
+func (p *parquetFile) readStored(w *wanted, out *column, rows int) error {
+	out.ints, out.floats = out.ints[:0], out.floats[:0]
+	null := sized(&out.null, rows)
+	top, b := w.descr.MaxDefinitionLevel(), &p.values
+	for done := 0; done < rows; {
+		n := rows - done
+		defs := sized(&p.levels, n)
+		total, some, _, err := b.batch(w.chunk, n, defs)
+		switch {
+		case err != nil:
+			return err
+		case total <= 0 || total > n || some > total:
+			return fmt.Errorf("it has fewer values than the file has rows")
+		}
+		k := 0
+		for i := range total {
+			null[done+i] = top > 0 && defs[i] != top
+			if !null[done+i] {
+				k++
+			}
+		}
+		if k > some {
+			return fmt.Errorf("it has fewer values than the file has rows")
+		}
+		k = 0
+		for i := range total {
+			var v int64
+			var f float64
+			if !null[done+i] {
+				switch w.descr.PhysicalType() {
+				case parquet.Types.Int32:
+					v = w.int32(b.i32[k])
+				case parquet.Types.Int64:
+					v = b.i64[k]
+				default:
+					f = b.f64[k]
+				}
+				k++
+			}
+			if w.descr.PhysicalType() == parquet.Types.Double {
+				out.floats = append(out.floats, f)
+			} else {
+				out.ints = append(out.ints, v)
+			}
+		}
+		done += total
+	}
+	return nil
+}
+
+// append writes a stored value as text.
+func (c *column) append(dst []byte, i int, w *layout) []byte {
+	switch {
+	case c.null[i]:
+		return dst
+	case len(c.floats) > 0:
+		return appendFloat(dst, c.floats[i], 64)
+	}
+	return w.integer(dst, c.ints[i])
 }
 
 func (c *column) missing(number bool) {
