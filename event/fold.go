@@ -20,6 +20,7 @@ type folder struct {
 	seen      map[[16]byte]uint64
 	events    []Event
 	order     []placed
+	spare     []placed
 }
 
 // conflict is an event that is not kept, of a line of an input.
@@ -96,7 +97,7 @@ func (f *folder) sort(events []Event) []Event {
 	for i := range events {
 		f.order = append(f.order, placed{events[i].At, i})
 	}
-	slices.SortFunc(f.order, func(x, y placed) int {
+	f.merge(func(x, y placed) int {
 		if x.at != y.at {
 			return cmp.Compare(x.at, y.at)
 		}
@@ -109,6 +110,38 @@ func (f *folder) sort(events []Event) []Event {
 		f.events = append(f.events, f.events[p.i])
 	}
 	return f.events[n:]
+}
+
+// merge sorts the order. Rows mostly come in few stretches that are in order, of
+// one file each; more of them than that are sorted from scratch.
+func (f *folder) merge(compare func(x, y placed) int) {
+	var ends [9]int
+	n := 0
+	for i := 1; i < len(f.order); i++ {
+		if compare(f.order[i-1], f.order[i]) > 0 {
+			if n == len(ends)-1 {
+				slices.SortFunc(f.order, compare)
+				return
+			}
+			ends[n] = i
+			n++
+		}
+	}
+	ends[n] = len(f.order)
+	for k := 1; k <= n; k++ { // the first stretch is the longest as a rule
+		a, b := ends[k-1], ends[k]
+		f.spare = append(f.spare[:0], f.order[a:b]...)
+		i, j := a-1, len(f.spare)-1
+		for to := b - 1; j >= 0; to-- {
+			if i >= 0 && compare(f.order[i], f.spare[j]) > 0 {
+				f.order[to] = f.order[i]
+				i--
+			} else {
+				f.order[to] = f.spare[j]
+				j--
+			}
+		}
+	}
 }
 
 // signUps counts rows from before the customer signed up, and those of

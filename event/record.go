@@ -60,13 +60,21 @@ func (r *row) text(column columnName) string {
 	if len(src.columns) > 1 {
 		return r.product(column, src.columns)
 	}
-	s := strings.TrimSpace(r.cell(src.columns[0]))
+	s := trim(r.cell(src.columns[0]))
 	if src.values != nil {
 		if v, ok := src.values[s]; ok {
 			return v
 		}
 	}
 	return s
+}
+
+// trim is strings.TrimSpace, without a call for most cells.
+func trim(s string) string {
+	if s == "" || s[0]-'!' <= '~'-'!' && s[len(s)-1]-'!' <= '~'-'!' {
+		return s
+	}
+	return strings.TrimSpace(s)
 }
 
 func (r *row) word(column columnName) string {
@@ -266,9 +274,9 @@ func (r *row) payment() (events []Event, untimed bool) {
 	}
 	events = r.keep.list(3)
 	phase := func(t Type, at, recorded Time) {
-		e := base
+		events = append(events, base)
+		e := &events[len(events)-1]
 		e.Type, e.At, e.Recorded = t, at, recorded
-		events = append(events, e)
 	}
 	switch {
 	case due != Never:
