@@ -23,9 +23,11 @@ func (h *Histories) fill(ctx context.Context, im *importer, reports []FileReport
 	suspects, err := f.hashes.twice()
 	f.hashes.close()
 	if err != nil {
+		f.close()
 		return err
 	}
 	if len(suspects) > 0 {
+		f.close()
 		if len(suspects) > maxSuspects {
 			suspects = nil
 		}
@@ -34,7 +36,6 @@ func (h *Histories) fill(ctx context.Context, im *importer, reports []FileReport
 			return err
 		}
 		defer stray.close()
-		f.close()
 		if f, err = h.attempt(ctx, im, reports, stray); err != nil {
 			return err
 		}

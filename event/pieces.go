@@ -56,6 +56,7 @@ func (im *importer) gatherFile(ctx context.Context, in Input) error {
 			b = &readBatch{keep: newKeeper(), events: make([]Event, batchRows), page: make([]byte, 0, 1<<17)}
 		}
 		if parted {
+			var err error
 			if b.rows, err = source.Piece(); err != errNoPiece {
 				return b, err
 			}

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strings"
-	"time"
 
 	"churn/event"
 )
@@ -108,89 +106,10 @@ func (e *eventRows) Piece() (event.Rows, error) {
 	return part, nil
 }
 
-// stored is a column that is as it was stored, or nil, and what that stands for.
-func (e *eventRows) stored(i int) (*column, *layout) {
-	k := e.at[i]
-	if k < 0 || !e.r.parquet.wanted[k].stored {
-		return nil, nil
-	}
-	return &e.columns[k], &e.r.parquet.columns[i].layout
-}
-
 // IsTime tells that a column has dates or times.
 func (e *eventRows) IsTime(i int) bool {
 	kind := e.r.parquet.columns[i].layout.kind
 	return kind == date || kind == instant
-}
-
-// Earliest and latest time that needs no second look.
-var (
-	earliest = event.FromTime(time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC))
-	latest   = event.FromTime(time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC))
-)
-
-// Time returns a time as it is stored.
-func (e *eventRows) Time(i int) (t event.Time, zoned, ok bool) {
-	c, l := e.stored(i)
-	if c == nil || l.kind != instant {
-		return 0, false, false
-	}
-	row := e.row - 1
-	if c.null[row] {
-		return event.Never, true, true
-	}
-	v := c.ints[row]
-	switch l.perS {
-	case 1e3:
-		if v > math.MaxInt64/1000 || v < math.MinInt64/1000 {
-			return 0, false, false
-		}
-		v *= 1e3
-	case 1e9:
-		below := v % 1e3
-		if v /= 1e3; below < 0 {
-			v-- // cut as a text is
-		}
-	}
-	t = event.Time(v)
-	return t, l.utc, t >= earliest && t < latest
-}
-
-// Amount returns a number as it is stored, if that is without doubt the amount
-// that its text would give.
-func (e *eventRows) Amount(i int) (a event.Amount, has, ok bool) {
-	c, l := e.stored(i)
-	if c == nil {
-		return 0, false, false
-	}
-	row := e.row - 1
-	if c.null[row] {
-		return 0, false, true
-	}
-	if len(c.floats) > 0 {
-		if l.kind != plain {
-			return 0, false, false
-		}
-		f := c.floats[row] * float64(event.Unit)
-		whole := math.Round(f)
-		if !(math.Abs(f) <= float64(event.MaxAmount)) || math.Abs(f-whole) > 0.25 {
-			return 0, false, false
-		}
-		return event.Amount(whole), true, true
-	}
-	v, unit := c.ints[row], event.Unit
-	switch {
-	case l.kind == decimal && l.scale >= 0 && l.scale <= 6:
-		for range l.scale {
-			unit /= 10
-		}
-	case l.kind != plain && l.kind != unsigned || v < 0 && l.kind == unsigned:
-		return 0, false, false
-	}
-	if most := int64(event.MaxAmount / unit); v > most || v < -most {
-		return 0, false, false
-	}
-	return event.Amount(v) * unit, true, true
 }
 
 // Text returns the text of a cell, good until the next row.
