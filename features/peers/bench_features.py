@@ -19,6 +19,7 @@ leaks and counts verdicts, none of which the SQL does.
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -87,14 +88,23 @@ def world(customers: int) -> Path:
 
 def run(command, **how) -> dict:
     """Runs a program to its end: wall and CPU seconds, peak MiB."""
-    start = time.perf_counter()
-    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **how)
-    said = process.stderr.read()
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        sys.exit(f"{command[:3]} failed:\n{said.decode()[-2000:]}")
-    return {"wall": time.perf_counter() - start, "cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss / 1024}
+    with tempfile.TemporaryFile() as said:
+        start = time.perf_counter()
+        process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=said, **how)
+        peak, ended = 0, 0
+        while not ended:
+            # What wait4 says of the peak begins with the size of this program.
+            with contextlib.suppress(OSError, StopIteration, IndexError):
+                lines = open(f"/proc/{process.pid}/status")
+                peak = max(peak, int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024)
+            time.sleep(0.01)
+            ended, status, used = os.wait4(process.pid, os.WNOHANG)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            said.seek(0)
+            sys.exit(f"{command[:3]} failed:\n{said.read().decode()[-2000:]}")
+    return {"wall": wall, "cpu": used.ru_utime + used.ru_stime, "peak": peak}
 
 
 class Bench:
