@@ -273,6 +273,7 @@ func TestBadInput(t *testing.T) {
 		{"fraction as code", `row 0, feature "colour": category 1.5`, func(d *Dataset, p *Params) { d.X[6] = 1.5 }},
 		{"negative code", `row 0, feature "colour": category -1`, func(d *Dataset, p *Params) { d.X[6] = -1 }},
 		{"negative weight", "row 4: weight is -1", func(d *Dataset, p *Params) { d.Weights = make([]float32, 50); d.Weights[4] = -1 }},
+		{"short mask", "Ignore has 3 values", func(d *Dataset, p *Params) { p.Ignore = make([]bool, 3) }},
 		{"NaN weight", "row 4: weight is NaN", func(d *Dataset, p *Params) { d.Weights = make([]float32, 50); d.Weights[4] = nan }},
 		{"no weight", "all weights are 0", func(d *Dataset, p *Params) { d.Weights = make([]float32, 50) }},
 		{"weights", "3 weights for 50 rows", func(d *Dataset, p *Params) { d.Weights = make([]float32, 3) }},
