@@ -168,41 +168,39 @@ func printAblation(a *app, r *training.Ablation) error {
 	return table(a.stdout, rows)
 }
 
-// withInterval writes a value and its interval, as rounded does.
+// withInterval writes a value and its interval, with a digit more where a bound
+// would else seem to be 0 and is not.
 func withInterval(e training.Estimate) string {
-	d := decimals(e)
-	if d < 0 {
+	half := float64(e.High-e.Low) / 2
+	if e.Low > 0 {
+		half = min(half, float64(2*e.Low))
+	} else if e.High < 0 {
+		half = min(half, float64(-2*e.High))
+	}
+	if !(half > 0) {
 		return rounded(e)
 	}
+	d := decimals(half)
 	return fmt.Sprintf("%s [%s, %s]", decimal(e.Value, d), decimal(e.Low, d), decimal(e.High, d))
 }
 
 // rounded writes a value with no more digits than its interval supports.
 func rounded(e training.Estimate) string {
-	switch d := decimals(e); {
+	half := float64(e.High-e.Low) / 2
+	switch {
 	case math.IsNaN(float64(e.Value)):
 		return "not measured"
-	case d < 0 && e.Value == 0:
+	case half > 0:
+		return decimal(e.Value, decimals(half))
+	case e.Value == 0:
 		return "0"
-	case d < 0:
-		return decimal(e.Value, 2)
 	default:
-		return decimal(e.Value, d)
+		return decimal(e.Value, 2) // the interval could not be measured
 	}
 }
 
-// decimals is the place at which half the width of an interval begins, or, of
-// one that excludes 0, of its end next to 0; -1 where there is no width.
-func decimals(e training.Estimate) int {
-	half := float64(e.High-e.Low) / 2
-	if e.Low > 0 {
-		half = min(half, float64(e.Low))
-	} else if e.High < 0 {
-		half = min(half, float64(-e.High))
-	}
-	if !(half > 0) {
-		return -1
-	}
+// decimals is the place at which half the width of an interval begins.
+func decimals(half float64) int {
 	return min(max(0, int(math.Ceil(-math.Log10(half)))), 6)
 }
 
