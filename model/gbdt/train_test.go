@@ -248,7 +248,7 @@ func TestResume(t *testing.T) {
 			if _, _, err := Train(context.Background(), p, train, valid); err == nil || !strings.Contains(err.Error(), "other parameters") {
 				t.Errorf("checkpoint without features ignored: error %v", err)
 			}
-			p.L2--
+			p.Ignore = nil
 			state, _ := os.ReadFile(p.Checkpoint)
 			for _, damaged := range [][]byte{nil, state[:len(state)/2], append(bytes.Clone(state), 0)} {
 				if err := os.WriteFile(p.Checkpoint, damaged, 0o600); err != nil {
