@@ -5,7 +5,7 @@ PYTHON ?= python3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RUN = testdata/complete_journey/churn.yaml
 
-.PHONY: build run test lint bench fuzz .venv conformance oracle bench-train bench-score bench-features clean
+.PHONY: build run test lint bench fuzz .venv conformance oracle ablation bench-train bench-score bench-features clean
 
 build:            ## bin/churn
 	$(GO) build -trimpath -o bin/churn ./cmd/churn
@@ -47,6 +47,9 @@ conformance: .venv ## model/gbdt against LightGBM, XGBoost and shap
 
 oracle: .venv build ## features against DuckDB, a matrix in pandas and LightGBM
 	.venv/bin/python features/oracle/oracle.py bin/churn
+
+ablation: build   ## what each family adds, on worlds and real data; FEATURES=mine.yaml CUSTOMERS=20000
+	$(PYTHON) training/ablation/ablation.py $(if $(FEATURES),--features $(FEATURES)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) bin/churn
 
 bench-train: .venv ## model/gbdt against its peers: time, memory, accuracy
 	.venv/bin/python model/gbdt/peers/bench.py $(BENCH)
