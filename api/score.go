@@ -133,26 +133,26 @@ type visible struct {
 }
 
 func (h visible) freshness() freshness {
-	latest := func(dst **event.Time, at, recorded event.Time) {
-		if event.Visible(at, recorded, h.t) && (*dst == nil || **dst < at) {
+	latest := func(dst **event.Time, superseded, at, recorded event.Time) {
+		if event.Visible(at, recorded, h.t) && event.Stands(superseded, h.t) && (*dst == nil || **dst < at) {
 			*dst = &at
 		}
 	}
 	var f freshness
 	for i := range h.Engagements {
-		latest(&f.Engagement, h.Engagements[i].At, h.Engagements[i].Recorded)
+		latest(&f.Engagement, h.Engagements[i].Superseded, h.Engagements[i].At, h.Engagements[i].Recorded)
 	}
 	for i := range h.Complaints {
 		c := &h.Complaints[i]
-		latest(&f.Complaints, c.At, c.Recorded)
-		latest(&f.Complaints, c.ResolvedAt, c.ResolvedKnown)
+		latest(&f.Complaints, c.Superseded, c.At, c.Recorded)
+		latest(&f.Complaints, c.Superseded, c.ResolvedAt, c.ResolvedKnown)
 	}
 	for i := range h.Payments {
 		p := &h.Payments[i]
-		latest(&f.Payments, p.At, p.Recorded)
-		latest(&f.Payments, p.PaidAt, p.PaidKnown)
-		latest(&f.Payments, p.FailedAt, p.FailedKnown)
-		latest(&f.Payments, p.RefundedAt, p.RefundedKnown)
+		latest(&f.Payments, p.Superseded, p.At, p.Recorded)
+		latest(&f.Payments, p.Superseded, p.PaidAt, p.PaidKnown)
+		latest(&f.Payments, p.Superseded, p.FailedAt, p.FailedKnown)
+		latest(&f.Payments, p.Superseded, p.RefundedAt, p.RefundedKnown)
 	}
 	return f
 }
@@ -180,13 +180,13 @@ func (h visible) active(d *model.Definition) bool {
 	from := h.t.Add(-d.ActiveWithin)
 	counts := func(stream string) bool { return len(d.Streams) == 0 || slices.Contains(d.Streams, stream) }
 	return counts("engagement") && slices.ContainsFunc(h.Engagements, func(e event.EngagementEvent) bool {
-		return e.At >= from && event.Visible(e.At, e.Recorded, h.t)
+		return e.At >= from && event.Visible(e.At, e.Recorded, h.t) && event.Stands(e.Superseded, h.t)
 	}) || counts("payments") && slices.ContainsFunc(h.Payments, func(p event.PaymentCase) bool {
 		at, recorded := p.PaidAt, p.PaidKnown
 		if d.Kind == "payment" { // there, what is due makes a customer
 			at, recorded = p.At, p.Recorded
 		}
-		return at >= from && event.Visible(at, recorded, h.t)
+		return at >= from && event.Visible(at, recorded, h.t) && event.Stands(p.Superseded, h.t)
 	})
 }
 
@@ -196,11 +196,11 @@ func (h visible) first() event.Time {
 		return at
 	}
 	first := event.Never
-	if len(h.Engagements) > 0 {
-		first = h.Engagements[0].At
+	if i := slices.IndexFunc(h.Engagements, func(e event.EngagementEvent) bool { return event.Stands(e.Superseded, h.t) }); i >= 0 {
+		first = h.Engagements[i].At
 	}
-	if len(h.Payments) > 0 {
-		first = min(first, h.Payments[0].At)
+	if i := slices.IndexFunc(h.Payments, func(p event.PaymentCase) bool { return event.Stands(p.Superseded, h.t) }); i >= 0 {
+		first = min(first, h.Payments[i].At)
 	}
 	return min(first, h.t)
 }

@@ -16,10 +16,15 @@ func appendText(b []byte, s string) []byte {
 
 func appendEvent(b []byte, e *Event) []byte {
 	has := byte(0)
-	if e.HasValue {
-		has = 1
+	for i, flag := range [...]bool{e.HasValue, e.Cancelled, e.Superseded != 0} {
+		if flag {
+			has |= 1 << i
+		}
 	}
 	b = append(b, byte(e.Type), has)
+	if e.Superseded != 0 {
+		b = binary.AppendVarint(b, int64(e.Superseded))
+	}
 	b = binary.AppendVarint(b, int64(e.At))
 	b = binary.AppendVarint(b, int64(e.Recorded)-int64(e.At))
 	b = binary.AppendVarint(b, int64(e.Value))
@@ -105,7 +110,12 @@ func (d *decoder) view() []byte {
 func (d *decoder) word() string { return d.keep.wordOf(d.view()) }
 
 func (d *decoder) event(e *Event) {
-	*e = Event{Type: Type(d.byte()), HasValue: d.byte() == 1}
+	*e = Event{Type: Type(d.byte())}
+	has := d.byte()
+	e.HasValue, e.Cancelled = has&1 != 0, has&2 != 0
+	if has&4 != 0 {
+		e.Superseded = Time(d.varint())
+	}
 	e.At = Time(d.varint())
 	e.Recorded = Time(int64(e.At) + d.varint())
 	e.Value = Amount(d.varint())

@@ -2,7 +2,6 @@ package event
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -167,7 +166,12 @@ func (g *gatherer) add(input int, rec *Record) error {
 			continue // it will be one of the customer's own
 		}
 		g.key = append(append(g.key[:0], byte(e.Type)), e.ID...)
-		if err := g.ids.add(g.key, append(binary.AppendUvarint(binary.AppendUvarint(g.value[:0], g.row), uint64(i)), e.Customer...)); err != nil {
+		g.value = binary.AppendUvarint(binary.AppendUvarint(g.value[:0], g.row), uint64(i))
+		g.value = append(g.value, 0)
+		if e.Cancelled {
+			g.value[len(g.value)-1] = 1
+		}
+		if err := g.ids.add(g.key, append(g.value, e.Customer...)); err != nil {
 			return err
 		}
 	}
@@ -181,6 +185,7 @@ func (g *gatherer) strays() (*merged, error) {
 		return nil, err
 	}
 	var last, owner []byte
+	owned := false
 	for {
 		key, value, err := ids.next()
 		if err == io.EOF {
@@ -192,10 +197,14 @@ func (g *gatherer) strays() (*merged, error) {
 		}
 		_, n := binary.Uvarint(value)
 		_, k := binary.Uvarint(value[n:])
-		customer := value[n+k:]
+		cancelled, customer := value[n+k] == 1, value[n+k+1:]
+		if string(key) != string(last) {
+			last, owned = append(last[:0], key...), false
+		}
 		switch {
-		case string(key) != string(last):
-			last, owner = append(last[:0], key...), append(owner[:0], customer...)
+		case !owned && cancelled: // of what is not there yet, be it anyone's
+		case !owned:
+			owner, owned = append(owner[:0], customer...), true
 		case string(customer) != string(owner):
 			// The row, and the place of the event in it.
 			g.value = append(g.value[:0], value[:n+k]...)
@@ -339,12 +348,7 @@ type folder struct {
 func (f *folder) fold(id string, rows []gatheredRow) (*Customer, []Event) {
 	c := &Customer{ID: id, SignedUpAt: Never, ChurnedAt: Never}
 	recorded := false
-	type identity struct {
-		id string
-		of Type
-	}
-	at := map[identity]int{}
-	var events []Event
+	var ledger Ledger
 	seen, seenOf := map[[16]byte]uint64{}, -1
 	for i := range rows {
 		r := &rows[i]
@@ -370,30 +374,24 @@ func (f *folder) fold(id string, rows []gatheredRow) (*Customer, []Event) {
 			status := Stored
 			if f.strays != nil && f.strays[strayEvent{r.row, uint64(k)}] {
 				status = Conflict
-			} else if kept, there := at[identity{e.ID, e.Type}]; !there {
-				at[identity{e.ID, e.Type}] = len(events)
-				events = append(events, *e)
-			} else if status = Duplicate; len(e.Differs(&events[kept])) > 0 {
-				status = Conflict
+			} else {
+				status, _ = ledger.Add(e)
 			}
 			report.count(status)
 			if status == Conflict {
 				f.im.report = report
 				f.im.conflict(e, r.line)
 			}
-			if status == Stored && !e.Type.Ahead() && (f.h.last == Never || e.At > f.h.last) {
+			if (status == Stored || status == Corrected) && !e.Type.Ahead() && (f.h.last == Never || e.At > f.h.last) {
 				f.h.last = e.At
 			}
 		}
 	}
 	f.signUps(c, recorded, rows)
-	if !recorded && len(events) == 0 {
+	if !recorded && ledger.Empty() {
 		return nil, nil
 	}
-	slices.SortFunc(events, func(a, b Event) int {
-		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Type, b.Type))
-	})
-	return c, events
+	return c, ledger.Events()
 }
 
 // signUps counts rows from before the customer signed up, and those of
@@ -407,7 +405,7 @@ func (f *folder) signUps(c *Customer, recorded bool, rows []gatheredRow) {
 		report := &f.reports[r.input]
 		if !recorded && f.im.gather.records {
 			report.UnknownCustomer++
-		} else if e := &r.events[0]; c.SignedUpAt != Never && e.At < c.SignedUpAt && e.Type != AttributeSet {
+		} else if e := &r.events[0]; c.SignedUpAt != Never && e.At < c.SignedUpAt && e.Type != AttributeSet && !e.Cancelled {
 			report.BeforeSignUp++
 		}
 	}
