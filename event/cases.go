@@ -11,7 +11,10 @@ import "slices"
 func revised(events []Event) (cases [][]Event, in map[caseKey]int) {
 	for i := range events {
 		e := &events[i]
-		if key, ok := caseOf(e); ok && e.Superseded != 0 {
+		if e.Superseded == 0 {
+			continue
+		}
+		if key, ok := caseOf(e); ok {
 			if _, there := in[key]; !there {
 				if in == nil {
 					in = map[caseKey]int{}

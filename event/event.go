@@ -118,21 +118,20 @@ type Event struct {
 	// of a contact. HasValue tells 0 from nothing given.
 	Value    Amount
 	HasValue bool
+	// Cancelled says that the event is void since Recorded. Of the rest it has
+	// ID, Customer and Type only.
+	Cancelled bool
+	// Arrived says that Recorded is only when it came here, for nothing said
+	// when it was recorded. It is not kept.
+	Arrived bool
 	// Arm is given for contacts only.
 	Arm string
 	// Outcome is how a contact came out, and what an attribute was set to: the
 	// empty text withdraws it.
 	Outcome string
-
-	// Cancelled says that the event is void since Recorded. Of the rest it has
-	// ID, Customer and Type only.
-	Cancelled bool
 	// Superseded is of what comes out of a history: when a correction or
 	// cancellation of it was recorded, or 0.
 	Superseded Time
-	// Arrived says that Recorded is only when it came here, for nothing said
-	// when it was recorded. It is not kept.
-	Arrived bool
 }
 
 // Customer is what is known of a customer apart from events. Attributes carry

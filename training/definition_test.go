@@ -217,6 +217,7 @@ func TestJudgeCorrections(t *testing.T) {
 	for name, d := range map[string]model.Definition{
 		"inactivity": {Kind: "inactivity", Horizon: 30 * days, ActiveWithin: 30 * days},
 		"payment":    {Kind: "payment", Horizon: 30 * days, UnpaidFor: 10 * days, ActiveWithin: 60 * days},
+		"gap":        {Kind: "payment", Gap: 20 * days, Horizon: 30 * days, UnpaidFor: 10 * days, ActiveWithin: 60 * days},
 		"contract":   {Kind: "contract", Horizon: 30 * days, ActiveWithin: 30 * days, MinTenure: 50 * days},
 	} {
 		for _, tl := range []event.Timeline{
