@@ -321,7 +321,7 @@ func TestCorrections(t *testing.T) {
 		{[]string{first, e("1", `"occurred_at":"2026-06-01T00:00:00Z","kind":"third","recorded_at":"2026-06-15T13:00:00Z"`)}, []string{"duplicate", "conflict"}},
 		{[]string{`{"type":"complaint","customer_id":"a","event_id":"c","resolution_cancelled_at":"2026-06-15T14:00:00Z"}`}, []string{"cancelled"}},
 		{[]string{complaint}, []string{"duplicate"}},
-		{[]string{e("2", `"cancelled_at":"2026-06-15T14:00:00Z"`), e("2", `"occurred_at":"2026-06-05T00:00:00Z","kind":"visit","recorded_at":"2026-06-06T00:00:00Z"`)}, []string{"cancelled", "stored"}},
+		{[]string{e("2", `"cancelled_at":"2026-06-15T14:00:00Z"`), e("2", `"occurred_at":"2026-06-05T00:00:00Z","kind":"visit","recorded_at":"2026-06-06T00:00:00Z"`)}, []string{"cancelled", "cancelled"}},
 		{[]string{e("3", `"occurred_at":"2026-06-05T00:00:00Z","kind":"visit","cancelled_at":"2026-06-15T14:00:00Z"`)}, []string{"cancelled"}},
 		{[]string{`{"type":"engagement","customer_id":"a","cancelled_at":"2026-06-15T14:00:00Z"}`, e("3", `"cancelled_at":"2026-07-15T14:00:00Z"`)}, []string{"invalid", "invalid"}},
 	} {

@@ -382,7 +382,7 @@ func (f *folder) fold(id string, rows []gatheredRow) (*Customer, []Event) {
 				f.im.report = report
 				f.im.conflict(e, r.line)
 			}
-			if (status == Stored || status == Corrected) && !e.Type.Ahead() && (f.h.last == Never || e.At > f.h.last) {
+			if (status == Stored || status == Corrected || status == Cancelled) && !e.Cancelled && !e.Type.Ahead() && (f.h.last == Never || e.At > f.h.last) {
 				f.h.last = e.At
 			}
 		}

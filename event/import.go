@@ -19,7 +19,7 @@ const (
 	Conflict                // there already under this id, with another body, and this is no correction; nothing changed
 	Refused                 // of a customer who was erased
 	Corrected               // another version of what is there, which holds from when it was recorded
-	Cancelled               // void from when that was recorded
+	Cancelled               // void from when that was recorded, be it that this came before
 )
 
 var statusNames = [...]string{"stored", "duplicate", "conflict", "refused", "corrected", "cancelled"}

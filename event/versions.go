@@ -36,7 +36,8 @@ type Revision struct {
 //   - a Duplicate if it repeats the version that was in force when it was
 //     recorded, or if Arrived is set and it repeats any: an older message that
 //     was delivered again;
-//   - Stored if only cancellations of it are kept, and else Corrected or Cancelled.
+//   - Cancelled if it cancels, or if nothing but cancellations of it is kept; and
+//     else Corrected.
 func Revise(kept []Event, e *Event) Revision {
 	var force *Event // the version in force when e was recorded
 	repeats, bodies := 0, 0
@@ -69,10 +70,8 @@ func Revise(kept []Event, e *Event) Revision {
 		return Revision{Status: Duplicate}
 	case force != nil && e.sameBody(force):
 		return Revision{Status: Duplicate, Keep: repeats < maxRepeats}
-	case e.Cancelled:
+	case e.Cancelled || bodies == 0:
 		return Revision{Status: Cancelled, Keep: true}
-	case bodies == 0:
-		return Revision{Status: Stored, Keep: true}
 	}
 	return Revision{Status: Corrected, Keep: true}
 }
@@ -191,6 +190,9 @@ func (l *Ledger) Add(e *Event) (s Status, differs []string) {
 		}
 		l.at[key] = len(l.first)
 		l.first = append(l.first, *e)
+		if len(kept) > 0 {
+			return Cancelled, nil
+		}
 		return Stored, nil
 	case len(kept) == 0:
 		l.keep(key, e)

@@ -35,10 +35,29 @@ func (t *tx) revise(e *event.Event, kept *event.Event) (Result, error) {
 		r = event.Revise(versions, e)
 	}
 	if r.Keep {
+		some := true
+		t.corrections = &some
 		_, err = t.hot.Exec(insertCorrection, e.Customer, e.ID, int64(e.Type), int64(e.Recorded), e.Cancelled, int64(e.At),
 			e.Kind, e.Channel, valueOf(e), e.Arm, e.Outcome)
 	}
 	return Result{Status: r.Status, Differs: r.Differs}, err
+}
+
+// cancelled tells whether a cancellation of an event that is new was there
+// before it.
+func (t *tx) cancelled(e *event.Event) (void bool, err error) {
+	if t.corrections == nil {
+		var some bool
+		if err := t.hot.QueryRow(anyCorrection).Scan(&some); err != nil {
+			return false, err
+		}
+		t.corrections = &some
+	}
+	if !*t.corrections {
+		return false, nil
+	}
+	err = t.hot.QueryRow(correctedByKey, e.Customer, e.ID, int64(e.Type)).Scan(&void)
+	return void, err
 }
 
 func valueOf(e *event.Event) any {

@@ -70,7 +70,13 @@ func (t *tx) append(e *event.Event) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if n, err := done.RowsAffected(); err != nil || n == 1 {
+	if n, err := done.RowsAffected(); err != nil {
+		return Result{}, err
+	} else if n == 1 {
+		void, err := t.cancelled(e)
+		if void {
+			return Result{Status: event.Cancelled}, err
+		}
 		return Result{Status: event.Stored}, err
 	}
 	kept, err := scanEvent(t.hot.QueryRow(eventByKey, e.ID, int64(e.Type)))

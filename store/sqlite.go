@@ -40,6 +40,8 @@ ORDER BY customer_id, occurred_at, event_id, type`
 
 	insertCorrection      = `INSERT INTO corrections (` + correctionColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	correctionsByKey      = `SELECT ` + correctionColumns + ` FROM corrections WHERE customer_id = ? AND event_id = ? AND type = ?`
+	correctedByKey        = `SELECT EXISTS (SELECT 1 FROM corrections WHERE customer_id = ? AND event_id = ? AND type = ?)`
+	anyCorrection         = `SELECT EXISTS (SELECT 1 FROM corrections)`
 	correctionsOfCustomer = `SELECT ` + correctionColumns + ` FROM corrections WHERE customer_id = ?`
 	correctionsInOrder    = `SELECT ` + correctionColumns + ` FROM corrections ORDER BY customer_id`
 
