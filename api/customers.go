@@ -37,6 +37,31 @@ type streamCounts struct {
 	Attributes int `json:"attributes"` // changes of them
 }
 
+// countsOf leaves out what was corrected or cancelled.
+func countsOf(tl *event.Timeline) (n streamCounts) {
+	count := func(to *int, superseded event.Time) {
+		if superseded == 0 {
+			*to++
+		}
+	}
+	for i := range tl.Engagements {
+		count(&n.Engagement, tl.Engagements[i].Superseded)
+	}
+	for i := range tl.Complaints {
+		count(&n.Complaints, tl.Complaints[i].Superseded)
+	}
+	for i := range tl.Payments {
+		count(&n.Payments, tl.Payments[i].Superseded)
+	}
+	for i := range tl.Contacts {
+		count(&n.Contacts, tl.Contacts[i].Superseded)
+	}
+	for i := range tl.Changes {
+		count(&n.Attributes, tl.Changes[i].Superseded)
+	}
+	return n
+}
+
 func (s *Server) getCustomer(c *gin.Context) (any, error) {
 	id, err := pathParam(c, "id")
 	if err != nil {
@@ -52,7 +77,7 @@ func (s *Server) getCustomer(c *gin.Context) (any, error) {
 	k := &tl.Customer
 	a := &customerAnswer{CustomerID: k.ID, SignedUpAt: known(k.SignedUpAt), ChurnedAt: known(k.ChurnedAt),
 		Attributes: k.Attributes,
-		Counts:     streamCounts{len(tl.Engagements), len(tl.Complaints), len(tl.Payments), len(tl.Contacts), len(tl.Changes)},
+		Counts:     countsOf(tl),
 		Freshness:  visible{tl, s.now()}.freshness()}
 	if k.ChurnReason != "" {
 		a.ChurnReason = &k.ChurnReason
@@ -89,6 +114,7 @@ type timelineEvent struct {
 	EventID    string          `json:"event_id"`
 	OccurredAt event.Time      `json:"occurred_at"`
 	RecordedAt event.Time      `json:"recorded_at"`
+	Superseded *event.Time     `json:"superseded_at"` // when a correction or cancellation was recorded
 	Kind       *string         `json:"kind"`
 	Channel    *string         `json:"channel"`
 	Value      *jsontext.Value `json:"value"`
@@ -161,6 +187,9 @@ func shown(e *event.Event) timelineEvent {
 	} else {
 		t.Outcome = text(e.Outcome)
 	}
+	if e.Superseded != 0 {
+		t.Superseded = &e.Superseded
+	}
 	if e.HasValue {
 		v := number(e.Value)
 		t.Value = &v
@@ -174,12 +203,14 @@ type cursor struct {
 	At   event.Time `json:"a"`
 	ID   string     `json:"i"`
 	Type uint8      `json:"t"`
+	// Recorded tells the versions of an event apart.
+	Recorded event.Time `json:"r"`
 }
 
-func cursorOf(e *event.Event) *cursor { return &cursor{e.At, e.ID, uint8(e.Type)} }
+func cursorOf(e *event.Event) *cursor { return &cursor{e.At, e.ID, uint8(e.Type), e.Recorded} }
 
 func (k *cursor) compare(l *cursor) int {
-	return cmp.Or(cmp.Compare(k.At, l.At), cmp.Compare(k.ID, l.ID), cmp.Compare(k.Type, l.Type))
+	return cmp.Or(cmp.Compare(k.At, l.At), cmp.Compare(k.ID, l.ID), cmp.Compare(k.Type, l.Type), cmp.Compare(k.Recorded, l.Recorded))
 }
 
 // String is the cursor as callers see it: a text to send back.

@@ -24,6 +24,8 @@ type eventCounts struct {
 	Duplicate int `json:"duplicate"`
 	Conflict  int `json:"conflict"`
 	Refused   int `json:"refused"`
+	Corrected int `json:"corrected"`
+	Cancelled int `json:"cancelled"`
 	Invalid   int `json:"invalid"`
 }
 
@@ -67,7 +69,7 @@ func (s *Server) postEvents(c *gin.Context) (any, error) {
 		answer.count(answer.Results[i].Status)
 		s.metrics.events.WithLabelValues(answer.Results[i].Status).Inc()
 		if len(r.events) > 0 && answer.Results[i].Status == event.Stored.String() {
-			for _, e := range r.events {
+			for _, e := range r.events { // stored, so none of them cancels
 				s.metrics.eventLag.Observe(max(0, float64(now.Sub(e.At))/float64(event.Second)))
 			}
 		}
@@ -192,10 +194,14 @@ func rank(s event.Status) int {
 		return 0
 	case event.Stored:
 		return 1
-	case event.Refused:
+	case event.Corrected:
 		return 2
+	case event.Cancelled:
+		return 3
+	case event.Refused:
+		return 4
 	}
-	return 3 // event.Conflict
+	return 5 // event.Conflict
 }
 
 // result is what is said of a record.
@@ -232,5 +238,9 @@ func (a *eventsAnswer) count(status string) {
 		a.Counts.Conflict++
 	case event.Refused.String():
 		a.Counts.Refused++
+	case event.Corrected.String():
+		a.Counts.Corrected++
+	case event.Cancelled.String():
+		a.Counts.Cancelled++
 	}
 }

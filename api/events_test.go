@@ -89,7 +89,7 @@ func TestEventsTwice(t *testing.T) {
 	}
 	// The payment comes in: its due phase is known, its paid phase is new.
 	third := w.post(`{"type":"payment","customer_id":"a","event_id":"p","due_at":"2026-06-01T00:00:00Z","amount":10,"paid_at":"2026-06-03T00:00:00Z"}`,
-		`{"type":"payment","customer_id":"a","event_id":"p","due_at":"2026-06-01T00:00:00Z","amount":11}`,
+		`{"type":"payment","customer_id":"b","event_id":"p","due_at":"2026-06-01T00:00:00Z","amount":11}`,
 		`{"type":"customer","customer_id":"a","churned_at":"2025-01-01T00:00:00Z"}`)
 	if third.Counts != (eventCounts{Stored: 1, Conflict: 2}) || !strings.Contains(third.Results[1].Errors[0].Detail, "value") {
 		t.Errorf("%+v", third)
@@ -293,5 +293,74 @@ func TestAttributeRecords(t *testing.T) {
 	var c customerAnswer
 	if w.call(200, "GET", "/v1/customers/a", "", &c); c.Counts.Attributes != 5 {
 		t.Errorf("%+v", c.Counts)
+	}
+}
+
+// A record with another content corrects, from its arrival or its recorded_at
+// on, and one with cancelled_at cancels, in whatever order they come.
+func TestCorrections(t *testing.T) {
+	w := newWorld(t)
+	e := func(id, rest string) string {
+		return `{"type":"engagement","customer_id":"a","event_id":"` + id + `",` + rest + `}`
+	}
+	first := e("1", `"occurred_at":"2026-06-01T00:00:00Z","kind":"visit"`)
+	second := e("1", `"occurred_at":"2026-06-02T00:00:00Z","kind":"order"`)
+	complaint := `{"type":"complaint","customer_id":"a","event_id":"c","opened_at":"2026-06-03T00:00:00Z","resolved_at":"2026-06-04T00:00:00Z"}`
+	statuses := func(records ...string) (list []string) {
+		t.Helper()
+		w.pass(event.Hour)
+		for _, r := range w.post(records...).Results {
+			list = append(list, r.Status)
+		}
+		return list
+	}
+	for i, tt := range []struct {
+		records []string
+		want    []string
+	}{
+		{[]string{first, complaint}, []string{"stored", "stored"}},
+		{[]string{second, second}, []string{"corrected", "duplicate"}},
+		{[]string{first, second}, []string{"duplicate", "duplicate"}}, // delivered again
+		{[]string{first, e("1", `"occurred_at":"2026-06-01T00:00:00Z","kind":"third","recorded_at":"2026-06-15T13:00:00Z"`)}, []string{"duplicate", "conflict"}},
+		{[]string{`{"type":"complaint","customer_id":"a","event_id":"c","resolution_cancelled_at":"2026-06-15T14:00:00Z"}`}, []string{"cancelled"}},
+		{[]string{complaint}, []string{"duplicate"}},
+		{[]string{e("2", `"cancelled_at":"2026-06-15T14:00:00Z"`), e("2", `"occurred_at":"2026-06-05T00:00:00Z","kind":"visit","recorded_at":"2026-06-06T00:00:00Z"`)}, []string{"cancelled", "cancelled"}},
+		{[]string{e("3", `"occurred_at":"2026-06-05T00:00:00Z","kind":"visit","cancelled_at":"2026-06-15T14:00:00Z"`)}, []string{"cancelled"}},
+		{[]string{`{"type":"engagement","customer_id":"a","cancelled_at":"2026-06-15T14:00:00Z"}`, e("3", `"cancelled_at":"2026-07-15T14:00:00Z"`)}, []string{"invalid", "invalid"}},
+	} {
+		if got := statuses(tt.records...); !slices.Equal(got, tt.want) {
+			t.Errorf("%d: %q, want %q", i, got, tt.want)
+		}
+	}
+	var page timelineAnswer
+	w.call(200, "GET", "/v1/customers/a/timeline?limit=2", "", &page)
+	var got []string
+	for {
+		for _, e := range page.Events {
+			text := e.EventID + " " + e.Type + " " + e.OccurredAt.String()
+			if e.Superseded != nil {
+				text += " until " + e.Superseded.String()
+			}
+			got = append(got, text)
+		}
+		if page.NextCursor == nil {
+			break
+		}
+		w.call(200, "GET", "/v1/customers/a/timeline?limit=2&cursor="+*page.NextCursor, "", &page)
+	}
+	want := []string{
+		"3 engagement 2026-06-05T00:00:00Z until 2026-06-15T20:00:00Z", // recorded at its arrival, and void at once
+		"2 engagement 2026-06-05T00:00:00Z until 2026-06-15T14:00:00Z",
+		"c complaint_resolved 2026-06-04T00:00:00Z until 2026-06-15T14:00:00Z",
+		"c complaint_opened 2026-06-03T00:00:00Z",
+		"1 engagement 2026-06-02T00:00:00Z",
+		"1 engagement 2026-06-01T00:00:00Z until 2026-06-15T14:00:00Z",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	var c customerAnswer
+	if w.call(200, "GET", "/v1/customers/a", "", &c); c.Counts != (streamCounts{Engagement: 1, Complaints: 1}) || *c.Freshness.Engagement != at(t, "2026-06-02T00:00:00Z") {
+		t.Errorf("%+v %+v", c.Counts, c.Freshness)
 	}
 }

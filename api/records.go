@@ -47,6 +47,7 @@ var columnKinds = map[string]columnKind{
 	"signed_up_at": timeColumn, "churned_at": timeColumn, "occurred_at": timeColumn, "opened_at": timeColumn,
 	"resolved_at": timeColumn, "due_at": timeColumn, "paid_at": timeColumn, "status_at": timeColumn,
 	"valid_from": timeColumn, "recorded_at": timeColumn, "resolved_recorded_at": timeColumn, "paid_recorded_at": timeColumn,
+	"cancelled_at": timeColumn, "resolution_cancelled_at": timeColumn,
 	"value": amountColumn, "severity": amountColumn, "satisfaction": amountColumn, "amount": amountColumn,
 	"cost": amountColumn, "resolved_after_hours": amountColumn,
 }
@@ -312,7 +313,7 @@ func interpret(records []*record) error {
 const maxAhead = 5 * event.Minute
 
 // receive sets when the phases of a record became known, by its own columns or
-// else now, and refuses what lies in the future, but for what may be known
+// else now, when it arrived, and refuses what lies in the future, but for what may be known
 // ahead.
 func (r *record) receive(now event.Time) {
 	latest := now.Add(maxAhead)
@@ -325,6 +326,9 @@ func (r *record) receive(now event.Time) {
 	row, given := r.times["recorded_at"]
 	for i := range r.events {
 		e := &r.events[i]
+		if e.Cancelled {
+			continue
+		}
 		own, ok := r.times[recordedColumn(e.Type)]
 		switch {
 		case ok:
@@ -332,9 +336,9 @@ func (r *record) receive(now event.Time) {
 		case given && row >= e.At: // the row was sent with this phase in it
 			e.Recorded = row
 		case e.Type.Ahead():
-			e.Recorded = now
+			e.Recorded, e.Arrived = now, true
 		default:
-			e.Recorded = max(now, e.At)
+			e.Recorded, e.Arrived = max(now, e.At), true
 		}
 		if !e.Type.Ahead() && e.At > latest && len(r.errors) == 0 { // resolved_after_hours
 			r.add("", "lies in the future: check the time zone")

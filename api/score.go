@@ -135,25 +135,25 @@ type visible struct {
 func (h visible) freshness() freshness {
 	const none = event.Time(math.MinInt64)
 	engagement, complaints, payments := none, none, none
-	latest := func(last *event.Time, at, recorded event.Time) {
-		if event.Visible(at, recorded, h.t) {
+	latest := func(last *event.Time, superseded, at, recorded event.Time) {
+		if event.Visible(at, recorded, h.t) && event.Stands(superseded, h.t) {
 			*last = max(*last, at)
 		}
 	}
 	for i := len(h.Engagements) - 1; i >= 0 && engagement == none; i-- { // in order
-		latest(&engagement, h.Engagements[i].At, h.Engagements[i].Recorded)
+		latest(&engagement, h.Engagements[i].Superseded, h.Engagements[i].At, h.Engagements[i].Recorded)
 	}
 	for i := range h.Complaints {
 		c := &h.Complaints[i]
-		latest(&complaints, c.At, c.Recorded)
-		latest(&complaints, c.ResolvedAt, c.ResolvedKnown)
+		latest(&complaints, c.Superseded, c.At, c.Recorded)
+		latest(&complaints, c.Superseded, c.ResolvedAt, c.ResolvedKnown)
 	}
 	for i := range h.Payments {
 		p := &h.Payments[i]
-		latest(&payments, p.At, p.Recorded)
-		latest(&payments, p.PaidAt, p.PaidKnown)
-		latest(&payments, p.FailedAt, p.FailedKnown)
-		latest(&payments, p.RefundedAt, p.RefundedKnown)
+		latest(&payments, p.Superseded, p.At, p.Recorded)
+		latest(&payments, p.Superseded, p.PaidAt, p.PaidKnown)
+		latest(&payments, p.Superseded, p.FailedAt, p.FailedKnown)
+		latest(&payments, p.Superseded, p.RefundedAt, p.RefundedKnown)
 	}
 	shown := func(t event.Time) *event.Time {
 		if t == none {
@@ -188,7 +188,7 @@ func (h visible) active(d *model.Definition) bool {
 	counts := func(stream string) bool { return len(d.Streams) == 0 || slices.Contains(d.Streams, stream) }
 	if counts("engagement") {
 		for i := len(h.Engagements) - 1; i >= 0 && h.Engagements[i].At >= from; i-- { // in order
-			if event.Visible(h.Engagements[i].At, h.Engagements[i].Recorded, h.t) {
+			if e := &h.Engagements[i]; event.Visible(e.At, e.Recorded, h.t) && event.Stands(e.Superseded, h.t) {
 				return true
 			}
 		}
@@ -198,7 +198,7 @@ func (h visible) active(d *model.Definition) bool {
 		if d.Kind == "payment" { // there, what is due makes a customer
 			at, recorded = p.At, p.Recorded
 		}
-		return at >= from && event.Visible(at, recorded, h.t)
+		return at >= from && event.Visible(at, recorded, h.t) && event.Stands(p.Superseded, h.t)
 	})
 }
 
@@ -208,11 +208,11 @@ func (h visible) first() event.Time {
 		return at
 	}
 	first := event.Never
-	if len(h.Engagements) > 0 {
-		first = h.Engagements[0].At
+	if i := slices.IndexFunc(h.Engagements, func(e event.EngagementEvent) bool { return event.Stands(e.Superseded, h.t) }); i >= 0 {
+		first = h.Engagements[i].At
 	}
-	if len(h.Payments) > 0 {
-		first = min(first, h.Payments[0].At)
+	if i := slices.IndexFunc(h.Payments, func(p event.PaymentCase) bool { return event.Stands(p.Superseded, h.t) }); i >= 0 {
+		first = min(first, h.Payments[i].At)
 	}
 	return min(first, h.t)
 }

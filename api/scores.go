@@ -280,27 +280,17 @@ func inline(r *row) (*event.Timeline, error) {
 	if err := interpret(records); err != nil {
 		return nil, err
 	}
-	type identity struct {
-		id string
-		t  event.Type
-	}
-	seen := map[identity]event.Event{}
-	var events []event.Event
+	var ledger event.Ledger
 	for _, rec := range records {
 		in.errors = append(in.errors, rec.errors...)
-		for _, e := range rec.events {
-			former, repeated := seen[identity{e.ID, e.Type}]
-			if repeated && former != e {
-				in.add(rec.at, "the event_id is there twice, with different content")
-			}
-			if !repeated {
-				seen[identity{e.ID, e.Type}] = e
-				events = append(events, e)
+		for i := range rec.events {
+			if s, _ := ledger.Add(&rec.events[i]); s == event.Conflict {
+				in.add(rec.at, "the event_id is there twice, with different content: to correct it, give a later recorded_at")
 			}
 		}
 	}
 	in.errors = in.errors[:min(len(in.errors), maxFieldErrors)]
-	return event.NewTimeline(customer, events), in.fault(invalid)
+	return event.NewTimeline(customer, ledger.Events()), in.fault(invalid)
 }
 
 // fill makes a row of given features. Those not given are missing.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"churn/event"
+	"churn/model"
 )
 
 // TestScoreByHand works out one score. Features of ada at noon: plan pro, one
@@ -248,5 +249,29 @@ func TestLeft(t *testing.T) {
 	w.call(200, "GET", "/v1/customers/ada/score?recommend=true", "", &s)
 	if s.ValueAtRisk != nil || !strings.Contains(strings.Join(s.Warnings, "|"), "has left") {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What was cancelled before as_of makes nobody active or a customer of long
+// standing; what is cancelled later did.
+func TestVisibleCorrections(t *testing.T) {
+	now := at(t, noon)
+	old, late := now.Add(-100*event.Day), now.Add(-event.Day)
+	d := &model.Definition{Kind: "inactivity", ActiveWithin: 30 * event.Day}
+	for name, superseded := range map[string]event.Time{"before": now - 1, "later": now} {
+		paid := event.PaymentCase{At: late, Recorded: late, PaidAt: late, PaidKnown: late, FailedAt: event.Never, FailedKnown: event.Never,
+			RefundedAt: event.Never, RefundedKnown: event.Never, Superseded: superseded}
+		due := paid
+		due.At, due.Recorded, due.PaidAt, due.PaidKnown = old, old, event.Never, event.Never
+		for _, tl := range []*event.Timeline{
+			{Engagements: []event.EngagementEvent{{At: old, Recorded: old, Superseded: superseded}, {At: late, Recorded: late, Superseded: superseded}}},
+			{Payments: []event.PaymentCase{due, paid}},
+		} {
+			tl.Customer.SignedUpAt = event.Never
+			h, stood := visible{tl, now}, name == "later"
+			if h.active(d) != stood || (h.first() == old) != stood || (h.freshness() != freshness{}) != stood {
+				t.Errorf("%s %+v: active %v, since %s, freshness %+v", name, tl, h.active(d), h.first(), h.freshness())
+			}
+		}
 	}
 }

@@ -67,10 +67,15 @@ func (w *words) number(s string) uint64 {
 
 func (w *words) appendEvent(b []byte, e *Event) []byte {
 	has := byte(0)
-	if e.HasValue {
-		has = 1
+	for i, flag := range [...]bool{e.HasValue, e.Cancelled, e.Superseded != 0} {
+		if flag {
+			has |= 1 << i
+		}
 	}
 	b = append(b, byte(e.Type), has)
+	if e.Superseded != 0 {
+		b = binary.AppendVarint(b, int64(e.Superseded))
+	}
 	b = binary.AppendVarint(b, int64(e.At))
 	b = binary.AppendVarint(b, int64(e.Recorded)-int64(e.At))
 	b = binary.AppendVarint(b, int64(e.Value))
@@ -177,7 +182,12 @@ func (d *decoder) word() string {
 func (d *decoder) text() string { return d.keep.text(viewString(d.view())) }
 
 func (d *decoder) event(e *Event) {
-	*e = Event{Type: Type(d.byte()), HasValue: d.byte() == 1}
+	*e = Event{Type: Type(d.byte())}
+	has := d.byte()
+	e.HasValue, e.Cancelled = has&1 != 0, has&2 != 0
+	if has&4 != 0 {
+		e.Superseded = Time(d.varint())
+	}
 	e.At = Time(d.varint())
 	e.Recorded = Time(int64(e.At) + d.varint())
 	e.Value = Amount(d.varint())

@@ -76,6 +76,7 @@ func (e *Event) Differs(kept *Event) []string {
 		{"value", kept.HasValue == e.HasValue && (!kept.HasValue || kept.Value == e.Value)},
 		{"arm", kept.Arm == e.Arm},
 		{"outcome", kept.Outcome == e.Outcome},
+		{"cancelled_at", kept.Cancelled == e.Cancelled},
 	} {
 		if !f.same {
 			differs = append(differs, f.name)

@@ -25,7 +25,8 @@ func NewDigest() *Digest {
 }
 
 // Add takes the next customer in the order of their ids, with the events
-// ordered by time of occurrence, id and type.
+// ordered by time of occurrence, id, type and time of recording, those
+// superseded among them.
 func (d *Digest) Add(c *Customer, events []Event) {
 	d.customer(c)
 	d.number(int64(len(events)))
@@ -82,10 +83,18 @@ func (d *Digest) event(e *Event) {
 	for _, s := range [...]string{e.Kind, e.Channel, e.Arm, e.Outcome} {
 		d.text(s)
 	}
-	if !e.HasValue {
-		d.number(0)
-		return
+	has := int64(0)
+	if e.HasValue {
+		has = 1
 	}
-	d.number(1)
-	d.number(int64(e.Value))
+	if e.Superseded != 0 {
+		has += 2
+	}
+	d.number(has)
+	if e.HasValue {
+		d.number(int64(e.Value))
+	}
+	if e.Superseded != 0 {
+		d.number(int64(e.Superseded))
+	}
 }

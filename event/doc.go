@@ -18,6 +18,11 @@
 //     same and puts all rows in order by customer, in bounded memory;
 //  4. [NewTimeline] pairs the phases of one customer's events again, in order.
 //
+// An event that is given again with another body and a later time of recording
+// is corrected, and one may be cancelled. [Revise] says what becomes of it, and
+// a [Ledger] or [Revised] makes the history: every version, and until when it
+// stood ([Stands]).
+//
 // # The interval rule
 //
 // A window of length w at instant t holds the events with

@@ -118,11 +118,20 @@ type Event struct {
 	// of a contact. HasValue tells 0 from nothing given.
 	Value    Amount
 	HasValue bool
+	// Cancelled says that the event is void since Recorded. Of the rest it has
+	// ID, Customer and Type only.
+	Cancelled bool
+	// Arrived says that Recorded is only when it came here, for nothing said
+	// when it was recorded. It is not kept.
+	Arrived bool
 	// Arm is given for contacts only.
 	Arm string
 	// Outcome is how a contact came out, and what an attribute was set to: the
 	// empty text withdraws it.
 	Outcome string
+	// Superseded is of what comes out of a history: when a correction or
+	// cancellation of it was recorded, or 0.
+	Superseded Time
 }
 
 // Customer is what is known of a customer apart from events. Attributes carry
@@ -143,6 +152,10 @@ type Customer struct {
 // Visible is the two-clock rule: at instant t only what happened before t and
 // was known before t may be used.
 func Visible(at, recorded, t Time) bool { return at < t && recorded < t }
+
+// Stands tells whether an item that was superseded then, or never if that is 0,
+// still was what was known at t.
+func Stands(superseded, t Time) bool { return superseded == 0 || superseded >= t }
 
 // Limits on texts; longer ones are errors of the row.
 const (
@@ -168,6 +181,12 @@ func (e *Event) validate(unnamed bool) error {
 		return &FieldError{"type", fmt.Sprintf("unknown type %d", e.Type)}
 	}
 	entry, field := &typeTable[e.Type], &fieldTable[e.Type]
+	if e.Cancelled {
+		if e.Recorded < minTime || e.Recorded >= maxTime {
+			return &FieldError{e.cancelColumn(), "missing or out of range"}
+		}
+		return nil
+	}
 	if e.At < minTime || e.At >= maxTime { // Never among the latter
 		return &FieldError{field.at, "missing or out of range"}
 	}
@@ -206,6 +225,14 @@ func (e *Event) validate(unnamed bool) error {
 		}
 	}
 	return nil
+}
+
+// cancelColumn is the input column that says when the event was cancelled.
+func (e *Event) cancelColumn() string {
+	if e.Type == ComplaintResolved {
+		return colResolutionCancelledAt.String()
+	}
+	return colCancelledAt.String()
 }
 
 // fieldTable names the input columns that the fields of an event come from.

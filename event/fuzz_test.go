@@ -59,6 +59,7 @@ func FuzzReadCSV(f *testing.F) {
 		"customer_id;opened_at;resolved_at;kind\na;2026-01-31;2026-01-30;x\n",
 		"customer_id,due_at,amount,status\na,2026-01-31,1,failed\na,2026-01-31,1,paid\n",
 		"customer_id,valid_from,plan,recorded_at\na,2026-01-31,pro,2026-02-01\na,2026-02-28,,\n",
+		"customer_id,event_id,cancelled_at,resolution_cancelled_at,opened_at,valid_from,x\na,1,2026-01-31,,,,\na,,2026-01-31,2026-01-31,2026-01-31,2026-01-31,y\n",
 		"customer_id,,plan\na,1,\"x\r\ny\"\n", "\ufeffcustomer_id\n", "\xff\xfe", "PK\x03\x04", "\"",
 	} {
 		f.Add([]byte(s))

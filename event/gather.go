@@ -74,7 +74,10 @@ func (g *gatherer) strays(suspects map[uint64]bool) (*sorter, error) {
 			}
 			id = binary.BigEndian.AppendUint16(append(id[:0], byte(e.Type)), uint16(len(e.ID)))
 			id = binary.BigEndian.AppendUint64(append(id, e.ID...), r.row)
-			id = binary.BigEndian.AppendUint32(id, uint32(i))
+			id = append(binary.BigEndian.AppendUint32(id, uint32(i)), 0)
+			if e.Cancelled {
+				id[len(id)-1] = 1
+			}
 			if err := ids.add(id, key); err != nil {
 				return nil, err
 			}
@@ -86,16 +89,22 @@ func (g *gatherer) strays(suspects map[uint64]bool) (*sorter, error) {
 	}
 	stray := newSorter(g.dir, g.memory/32)
 	var last, owner []byte
+	owned := false
 	for {
 		key, customer, err := uses.next()
 		if err == io.EOF {
 			return stray, nil
 		}
 		if err == nil {
-			id, row := key[:len(key)-12], key[len(key)-12:]
+			n := len(key)
+			id, row, cancelled := key[:n-13], key[n-13:n-1], key[n-1] == 1
+			if string(id) != string(last) {
+				last, owned = append(last[:0], id...), false
+			}
 			switch {
-			case string(id) != string(last):
-				last, owner = append(last[:0], id...), append(owner[:0], customer...)
+			case !owned && cancelled: // of what is not there yet, be it anyone's
+			case !owned:
+				owner, owned = append(owner[:0], customer...), true
 			case string(customer) != string(owner):
 				err = stray.add(customer, row)
 			}

@@ -53,7 +53,7 @@ func (s *identities) reset() {
 }
 
 // find returns the place among events of the one with the identity of e, or
-// puts down that it will be the next.
+// puts down that it will be the next, unless it cancels.
 func (s *identities) find(e *Event, events []Event) (at int, found bool, hash uint64) {
 	if 2*s.used >= len(s.slots) {
 		s.grow()
@@ -62,8 +62,10 @@ func (s *identities) find(e *Event, events []Event) (at int, found bool, hash ui
 	for i := hash & uint64(len(s.slots)-1); ; i = (i + 1) & uint64(len(s.slots)-1) {
 		slot := &s.slots[i]
 		if slot.round != s.round {
-			*slot = identitySlot{hash, s.round, int32(len(events))}
-			s.used++
+			if !e.Cancelled {
+				*slot = identitySlot{hash, s.round, int32(len(events))}
+				s.used++
+			}
 			return len(events), false, hash
 		}
 		if kept := &events[slot.at]; slot.hash == hash && kept.Type == e.Type && kept.ID == e.ID {

@@ -16,11 +16,13 @@ type Status uint8
 const (
 	Stored    Status = iota // new, and kept
 	Duplicate               // there already, the same
-	Conflict                // there already under this id, with another body; nothing changed
+	Conflict                // there already under this id, with another body, and this is no correction; nothing changed
 	Refused                 // of a customer who was erased
+	Corrected               // another version of what is there, which holds from when it was recorded
+	Cancelled               // void from when that was recorded, be it that this came before
 )
 
-var statusNames = [...]string{"stored", "duplicate", "conflict", "refused"}
+var statusNames = [...]string{"stored", "duplicate", "conflict", "refused", "corrected", "cancelled"}
 
 func (s Status) String() string { return statusNames[s] }
 
@@ -67,11 +69,14 @@ type FileReport struct {
 	Duplicate int    `json:"duplicate"`
 	Conflict  int    `json:"conflict"`
 	Refused   int    `json:"refused"`
+	Corrected int    `json:"corrected"`
+	Cancelled int    `json:"cancelled"`
 	// Untimed counts rows with a status but not its time; see Record.
 	Untimed int `json:"untimed_status"`
 	// BeforeSignUp and UnknownCustomer count rows whose customer signed up only
-	// after them (attributes may well be older), or is none of those imported before them in the same run. The
-	// rows are kept; many of them say that a mapping or the data is wrong.
+	// after them (attributes may well be older), or is none of those imported
+	// before them in the same run. The rows are kept; many of them say that a
+	// mapping or the data is wrong.
 	BeforeSignUp    int `json:"before_sign_up"`
 	UnknownCustomer int `json:"unknown_customer"`
 	// RefusedFor counts the rows refused by their problem, Reasons by all that
@@ -197,6 +202,9 @@ func (im *importer) file(ctx context.Context, in Input) error {
 // What may be known ahead may lie there.
 func (im *importer) future(rd *Reader, rec Record) *RowError {
 	for _, e := range rec.Events {
+		if e.Cancelled && e.Recorded > im.o.Latest {
+			return rd.refuse(&FieldError{e.cancelColumn(), "lies in the future: check the time zone and unit"})
+		}
 		if !e.Type.Ahead() && e.At > im.o.Latest {
 			return rd.refuse(&FieldError{fieldTable[e.Type].at, "lies in the future: check the time zone and unit"})
 		}
@@ -234,7 +242,7 @@ func (im *importer) add(rec *Record) error {
 	first := rec.Events[0]
 	if at, ok := im.signedUp[first.Customer]; !ok && len(im.signedUp) > 0 {
 		im.report.UnknownCustomer++
-	} else if ok && at != Never && first.At < at && first.Type != AttributeSet {
+	} else if ok && at != Never && first.At < at && first.Type != AttributeSet && !first.Cancelled {
 		im.report.BeforeSignUp++
 	}
 	return nil
@@ -285,13 +293,17 @@ func (r *FileReport) count(s Status) {
 		r.Conflict++
 	case Refused:
 		r.Refused++
+	case Corrected:
+		r.Corrected++
+	case Cancelled:
+		r.Cancelled++
 	}
 }
 
 // conflict notes an event that was not kept.
 func (im *importer) conflict(e *Event, line int) {
 	im.note(&RowError{File: im.report.Path, Line: line, Lines: 1, Column: "event_id",
-		Reason: e.Type.String() + " of this id is there already, with other content"})
+		Reason: e.Type.String() + " of this id is there already, with other content: to correct it, give a later recorded_at"})
 }
 
 func (im *importer) clear() {

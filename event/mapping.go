@@ -48,7 +48,8 @@ type Mapping struct {
 	Lag Duration `yaml:"lag"`
 }
 
-// column describes one column of an input table.
+// column describes one column of an input table. A file that has cancelled_at
+// may do with the customer and that: its rows may say nothing else.
 type column struct {
 	name     columnName
 	required bool
@@ -88,13 +89,16 @@ const (
 	colArm
 	colOutcome
 	colValidFrom
+	colCancelledAt
+	colResolutionCancelledAt
 	columnCount // how many there are
 )
 
 var columnNames = [columnCount]string{"customer_id", "signed_up_at", "churned_at", "churn_reason", "consent", "occurred_at", "kind",
 	"value", "recorded_at", "event_id", "opened_at", "category", "severity", "channel", "resolved_at", "resolved_after_hours",
 	"satisfaction", "resolved_recorded_at", "due_at", "amount", "currency", "status", "paid_at", "status_at", "paid_recorded_at",
-	"action", "cost", "arm", "outcome", "valid_from"}
+	"action", "cost", "arm", "outcome", "valid_from", "cancelled_at",
+	"resolution_cancelled_at"}
 
 func (n columnName) String() string { return columnNames[n] }
 
@@ -104,16 +108,17 @@ var tableColumns = map[Stream][]column{
 	Customers: {{colCustomerID, true}, {colSignedUpAt, false}, {colChurnedAt, false},
 		{colChurnReason, false}, {colConsent, false}},
 	Engagements: {{colCustomerID, true}, {colOccurredAt, true}, {colKind, true}, {colValue, false},
-		{colRecordedAt, false}, {colEventID, false}},
+		{colRecordedAt, false}, {colCancelledAt, false}, {colEventID, false}},
 	Complaints: {{colCustomerID, true}, {colOpenedAt, true}, {colCategory, false}, {colSeverity, false},
 		{colChannel, false}, {colResolvedAt, false}, {colResolvedAfterHours, false}, {colSatisfaction, false},
-		{colRecordedAt, false}, {colResolvedRecordedAt, false}, {colEventID, false}},
+		{colRecordedAt, false}, {colResolvedRecordedAt, false}, {colCancelledAt, false},
+		{colResolutionCancelledAt, false}, {colEventID, false}},
 	Payments: {{colCustomerID, true}, {colDueAt, false}, {colAmount, true}, {colCurrency, false},
 		{colStatus, false}, {colPaidAt, false}, {colStatusAt, false}, {colRecordedAt, false},
-		{colPaidRecordedAt, false}, {colEventID, false}},
+		{colPaidRecordedAt, false}, {colCancelledAt, false}, {colEventID, false}},
 	Contacts: {{colCustomerID, true}, {colOccurredAt, true}, {colAction, false}, {colChannel, false},
-		{colCost, false}, {colArm, false}, {colOutcome, false}, {colRecordedAt, false}, {colEventID, false}},
-	Attributes: {{colCustomerID, true}, {colValidFrom, true}, {colRecordedAt, false}, {colEventID, false}},
+		{colCost, false}, {colArm, false}, {colOutcome, false}, {colRecordedAt, false}, {colCancelledAt, false}, {colEventID, false}},
+	Attributes: {{colCustomerID, true}, {colValidFrom, true}, {colRecordedAt, false}, {colCancelledAt, false}, {colEventID, false}},
 }
 
 // wordColumns are those of which there may be known texts.
@@ -260,6 +265,7 @@ func (m *Mapping) resolve(s Stream, header []string) (*plan, error) {
 	}
 	used := make([]bool, len(header))
 	p := &plan{stream: s, header: header, used: used, times: times, isoTimes: isoTimes, lag: m.Lag}
+	cancels := m.cancels(s, index)
 	for _, c := range tableColumns[s] {
 		own := c.name.String()
 		src := source{constant: m.Constants[own], values: m.Values[own]}
@@ -285,7 +291,7 @@ func (m *Mapping) resolve(s Stream, header []string) (*plan, error) {
 					used[i] = true
 				case mapped:
 					return nil, fmt.Errorf("no column %q (mapped to %s); the header has %s", name, c.name, list(header))
-				case c.required:
+				case c.required && (c.name == colCustomerID || !cancels):
 					return nil, fmt.Errorf("no column for %s; the header has %s; map one under columns", c.name, list(header))
 				}
 			}
@@ -293,7 +299,7 @@ func (m *Mapping) resolve(s Stream, header []string) (*plan, error) {
 		src.given = src.constant != "" || len(src.columns) > 0
 		p.sources[c.name] = src
 	}
-	if s == Payments && !p.sources[colPaidAt].given && !p.sources[colDueAt].given {
+	if s == Payments && !cancels && !p.sources[colPaidAt].given && !p.sources[colDueAt].given {
 		return nil, fmt.Errorf("no column for due_at or paid_at; the header has %s; map one under columns", list(header))
 	}
 	for _, name := range sortedKeys(m.Skip) {
@@ -338,6 +344,18 @@ func (m *Mapping) resolve(s Stream, header []string) (*plan, error) {
 		used[s.column] = true
 	}
 	return p, nil
+}
+
+// cancels tells whether the header has the column that says when a row was
+// cancelled.
+func (m *Mapping) cancels(s Stream, index map[string]int) bool {
+	own := colCancelledAt.String()
+	foreign, mapped := m.Columns[own]
+	if !mapped {
+		foreign = own
+	}
+	_, ok := index[foreign]
+	return ok && s != Customers && (mapped || !slices.Contains(m.Drop, foreign))
 }
 
 // factors splits "Quantity * UnitPrice", unless that is the name of a column.

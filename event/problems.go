@@ -20,7 +20,7 @@ var rules = []struct{ name, rule string }{
 	{"unreadable", "refused: a cell that is not a time, a number or a plain text"},
 	{"shape", "refused: a row that is none, or of another length than the header"},
 	{"erased", "refused: of a customer who was erased"},
-	{"conflict", "not kept: the id is there already with another body, which stays"},
+	{"conflict", "not kept: the id is there already with another body, which stays, for this is no correction"},
 	{"untimed_status", "kept without the status: when it was reached is not known"},
 	{"before_sign_up", "kept: the customer signed up only later"},
 	{"unknown_customer", "kept: the customer has no row among the customers"},

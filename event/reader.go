@@ -301,7 +301,11 @@ func identify(events []Event, seen map[[16]byte]uint64) {
 	}
 	if events[0].Type == AttributeSet {
 		for i := range events {
-			events[i].ID = ContentID(&events[i], 0)
+			if events[i].Cancelled { // what is before it
+				events[i].ID = events[i-1].ID
+			} else {
+				events[i].ID = ContentID(&events[i], 0)
+			}
 		}
 		return
 	}

@@ -230,15 +230,57 @@ func SplitConsent(s string) []string {
 	return out
 }
 
+// cancel adds that the first phase of a row is void, if the row says so. Such a
+// row may repeat what it cancels; without that there is nothing but the id.
+func (r *row) cancel(events []Event, first Type) []Event {
+	return r.void(events, first, colCancelledAt)
+}
+
+// void adds that a phase is void since the time in a column, if there is one.
+func (r *row) void(events []Event, phase Type, column columnName) []Event {
+	at := r.time(column)
+	if at == Never {
+		return events
+	}
+	e := Event{Customer: r.customer(), Type: phase, Recorded: at, Cancelled: true}
+	if len(events) > 0 {
+		e.ID = events[0].ID
+	} else if e.ID = r.id(); e.ID == "" {
+		r.fail(colEventID, nothingCancelled)
+	}
+	return append(events, e)
+}
+
+const nothingCancelled = "empty: say what is cancelled, by its id or by the whole row"
+
+// bare tells whether the row says that something is void and not what it was.
+func (r *row) bare(occurred ...columnName) bool {
+	if r.text(colCancelledAt) == "" {
+		return false
+	}
+	for _, c := range occurred {
+		if r.text(c) != "" {
+			return false
+		}
+	}
+	return true
+}
+
 func (r *row) engagement() []Event {
+	if r.bare(colOccurredAt) {
+		return r.cancel(r.keep.list(1), Engagement)
+	}
 	e := Event{ID: r.id(), Customer: r.customer(), Type: Engagement,
 		At: r.time(colOccurredAt), Kind: r.word(colKind)}
 	e.Value, e.HasValue = r.amount(colValue)
 	e.Recorded = r.known(e.At, colRecordedAt)
-	return append(r.keep.list(1), e)
+	return r.cancel(append(r.keep.list(2), e), Engagement)
 }
 
 func (r *row) complaint() (events []Event, untimed bool) {
+	if r.bare(colOpenedAt) || r.text(colResolutionCancelledAt) != "" && r.text(colOpenedAt) == "" {
+		return r.reopen(r.cancel(r.keep.list(2), ComplaintOpened)), false
+	}
 	open := Event{ID: r.id(), Customer: r.customer(), Type: ComplaintOpened,
 		At: r.time(colOpenedAt), Kind: r.word(colCategory), Channel: r.word(colChannel)}
 	open.Value, open.HasValue = r.amount(colSeverity)
@@ -253,7 +295,7 @@ func (r *row) complaint() (events []Event, untimed bool) {
 	}
 	done.Value, done.HasValue = r.amount(colSatisfaction)
 	if done.At == Never {
-		return append(r.keep.list(1), open), done.HasValue
+		return r.reopen(r.cancel(append(r.keep.list(3), open), ComplaintOpened)), done.HasValue
 	}
 	if done.At < open.At {
 		r.fail(colResolvedAt, "earlier than opened_at")
@@ -263,10 +305,26 @@ func (r *row) complaint() (events []Event, untimed bool) {
 		// The complaint itself was known no later than its resolution.
 		done.Recorded = max(done.Recorded, open.Recorded)
 	}
-	return append(r.keep.list(2), open, done), false
+	return r.reopen(r.cancel(append(r.keep.list(4), open, done), ComplaintOpened)), false
+}
+
+// reopen adds that the resolution of a complaint is void, if the row says so.
+func (r *row) reopen(events []Event) []Event {
+	return r.void(events, ComplaintResolved, colResolutionCancelledAt)
 }
 
 func (r *row) payment() (events []Event, untimed bool) {
+	if r.bare(colDueAt, colPaidAt) { // it may have been due, or paid on the spot
+		events = r.cancel(r.keep.list(2), PaymentDue)
+		return r.cancel(events, PaymentPaid), false
+	}
+	if events, untimed = r.paymentPhases(); len(events) > 0 {
+		events = r.cancel(events, events[0].Type)
+	}
+	return events, untimed
+}
+
+func (r *row) paymentPhases() (events []Event, untimed bool) {
 	base := Event{ID: r.id(), Customer: r.customer(), Kind: r.word(colCurrency)}
 	base.Value, base.HasValue = r.amount(colAmount)
 	due, paid, statusAt := r.time(colDueAt), r.time(colPaidAt), r.time(colStatusAt)
@@ -275,7 +333,7 @@ func (r *row) payment() (events []Event, untimed bool) {
 	if settled && paid == Never {
 		paid = statusAt
 	}
-	events = r.keep.list(3)
+	events = r.keep.list(4)
 	phase := func(t Type, at, recorded Time) {
 		events = append(events, base)
 		e := &events[len(events)-1]
@@ -313,19 +371,26 @@ func (r *row) payment() (events []Event, untimed bool) {
 }
 
 func (r *row) contact() []Event {
+	if r.bare(colOccurredAt) {
+		return r.cancel(r.keep.list(1), Contact)
+	}
 	e := Event{ID: r.id(), Customer: r.customer(), Type: Contact,
 		At: r.time(colOccurredAt), Kind: r.word(colAction), Channel: r.word(colChannel),
 		Arm: r.word(colArm), Outcome: r.word(colOutcome)}
 	e.Value, e.HasValue = r.amount(colCost)
 	e.Recorded = r.known(e.At, colRecordedAt)
-	return append(r.keep.list(1), e)
+	return r.cancel(append(r.keep.list(2), e), Contact)
 }
 
 // changes makes an event of each attribute that the row has.
 func (r *row) changes() []Event {
 	base := Event{ID: r.id(), Customer: r.customer(), Type: AttributeSet, At: r.time(colValidFrom)}
 	base.Recorded = r.known(base.At, colRecordedAt)
-	events := r.keep.list(len(r.plan.attributes))
+	void, bare := r.time(colCancelledAt), r.bare(colValidFrom)
+	if bare && base.ID == "" {
+		r.fail(colEventID, nothingCancelled)
+	}
+	events := r.keep.list(2 * len(r.plan.attributes))
 	for _, i := range r.plan.attributes {
 		if r.has != nil && !r.has(i) {
 			continue
@@ -335,7 +400,12 @@ func (r *row) changes() []Event {
 		if base.ID != "" { // of the row, where an event is of one attribute
 			e.ID = base.ID + "/" + e.Kind
 		}
-		events = append(events, e)
+		if !bare {
+			events = append(events, e)
+		}
+		if void != Never {
+			events = append(events, Event{ID: e.ID, Customer: e.Customer, Type: e.Type, Recorded: void, Cancelled: true})
+		}
 	}
 	if len(events) == 0 && r.err == nil {
 		r.err = &FieldError{"", "says nothing of any attribute: each column that no rule uses is one"}

@@ -85,14 +85,33 @@ type Timeline struct {
 	Orphans int
 }
 
-// NewTimeline pairs the phases of a customer's events and orders them. It
-// sorts events in place. The result does not depend on the order given.
+// NewTimeline pairs the phases of a customer's events, of which there are as
+// many versions as a Ledger or Revised gives, and orders them. It sorts events
+// in place. The result does not depend on the order given.
 func NewTimeline(c Customer, events []Event) *Timeline {
 	slices.SortFunc(events, func(a, b Event) int {
 		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Recorded, b.Recorded),
 			cmp.Compare(a.ID, b.ID), cmp.Compare(a.Type, b.Type))
 	})
 	tl := &Timeline{Customer: c}
+	cases, inCases := revised(events)
+	if inCases != nil {
+		for _, phases := range cases {
+			if phases[0].Type.Stream() == Complaints {
+				tl.complaint(phases)
+			} else {
+				tl.payment(phases)
+			}
+		}
+		plain := make([]Event, 0, len(events))
+		for i := range events {
+			key, ok := caseOf(&events[i])
+			if _, there := inCases[key]; !ok || !there {
+				plain = append(plain, events[i])
+			}
+		}
+		events = plain
+	}
 	complaints := map[string]int{}
 	payments := map[string]int{}
 	// First phases first: a resolution recorded with the same instant as the
@@ -100,17 +119,15 @@ func NewTimeline(c Customer, events []Event) *Timeline {
 	for i := range events {
 		switch e := &events[i]; e.Type {
 		case Engagement:
-			tl.Engagements = append(tl.Engagements, EngagementEvent{At: e.At, Recorded: e.Recorded, Kind: e.Kind, Value: e.Value, HasValue: e.HasValue})
+			tl.Engagements = append(tl.Engagements, EngagementEvent{At: e.At, Recorded: e.Recorded, Kind: e.Kind, Value: e.Value, HasValue: e.HasValue, Superseded: e.Superseded})
 		case AttributeSet:
-			tl.Changes = append(tl.Changes, AttributeChange{At: e.At, Recorded: e.Recorded, Name: e.Kind, Value: e.Outcome})
+			tl.Changes = append(tl.Changes, AttributeChange{At: e.At, Recorded: e.Recorded, Name: e.Kind, Value: e.Outcome, Superseded: e.Superseded})
 		case Contact:
 			tl.Contacts = append(tl.Contacts, ContactEvent{At: e.At, Recorded: e.Recorded, Action: e.Kind, Channel: e.Channel,
-				Cost: e.Value, Arm: e.Arm, Outcome: e.Outcome})
+				Cost: e.Value, Arm: e.Arm, Outcome: e.Outcome, Superseded: e.Superseded})
 		case ComplaintOpened:
 			complaints[e.ID] = len(tl.Complaints)
-			tl.Complaints = append(tl.Complaints, ComplaintCase{ID: e.ID, At: e.At, Recorded: e.Recorded,
-				Category: e.Kind, Channel: e.Channel, Severity: e.Value, HasSeverity: e.HasValue,
-				ResolvedAt: Never, ResolvedKnown: Never})
+			tl.Complaints = append(tl.Complaints, newComplaint(e))
 		case PaymentDue:
 			payments[e.ID] = len(tl.Payments)
 			tl.Payments = append(tl.Payments, newPayment(e))
@@ -124,9 +141,7 @@ func NewTimeline(c Customer, events []Event) *Timeline {
 				tl.Orphans++
 				continue
 			}
-			c := &tl.Complaints[k]
-			c.ResolvedAt, c.ResolvedKnown = e.At, e.Recorded
-			c.Satisfaction, c.HasSatisfaction = e.Value, e.HasValue
+			tl.Complaints[k].resolve(e)
 		case PaymentPaid:
 			k, ok := payments[e.ID]
 			if !ok { // paid on the spot
@@ -154,6 +169,11 @@ func NewTimeline(c Customer, events []Event) *Timeline {
 			tl.Payments[k].RefundedAt, tl.Payments[k].RefundedKnown = e.At, e.Recorded
 		}
 	}
+	if inCases != nil {
+		slices.SortStableFunc(tl.Complaints, func(a, b ComplaintCase) int {
+			return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Recorded, b.Recorded), cmp.Compare(a.ID, b.ID))
+		})
+	}
 	slices.SortStableFunc(tl.Payments, func(a, b PaymentCase) int {
 		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Recorded, b.Recorded), cmp.Compare(a.ID, b.ID))
 	})
@@ -169,11 +189,22 @@ func NewTimeline(c Customer, events []Event) *Timeline {
 // customer, which has no time. It is empty if nothing is known.
 func (tl *Timeline) Attribute(name string, t Time) string {
 	for i := len(tl.Changes) - 1; i >= 0; i-- {
-		if c := &tl.Changes[i]; c.Name == name && Visible(c.At, c.Recorded, t) && (c.Superseded == 0 || c.Superseded >= t) {
+		if c := &tl.Changes[i]; c.Name == name && Visible(c.At, c.Recorded, t) && Stands(c.Superseded, t) {
 			return c.Value
 		}
 	}
 	return tl.Customer.Attributes[name]
+}
+
+func newComplaint(e *Event) ComplaintCase {
+	return ComplaintCase{ID: e.ID, At: e.At, Recorded: e.Recorded,
+		Category: e.Kind, Channel: e.Channel, Severity: e.Value, HasSeverity: e.HasValue,
+		ResolvedAt: Never, ResolvedKnown: Never}
+}
+
+func (c *ComplaintCase) resolve(e *Event) {
+	c.ResolvedAt, c.ResolvedKnown = e.At, e.Recorded
+	c.Satisfaction, c.HasSatisfaction = e.Value, e.HasValue
 }
 
 func newPayment(e *Event) PaymentCase {

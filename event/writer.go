@@ -117,6 +117,7 @@ func (t *Writer) WriteEngagement(id, customer string, e *EngagementEvent) error 
 	if !t.begin(Engagements, customer) {
 		return t.err
 	}
+	t.standing(e.Superseded)
 	t.text(id)
 	t.text(customer)
 	t.occurred("occurred_at", e.At)
@@ -131,6 +132,7 @@ func (t *Writer) WriteComplaint(customer string, c *ComplaintCase) error {
 	if !t.begin(Complaints, customer) {
 		return t.err
 	}
+	t.standing(c.Superseded)
 	t.text(c.ID)
 	t.text(customer)
 	t.occurred("opened_at", c.At)
@@ -171,6 +173,7 @@ func (t *Writer) payment(customer string, p *PaymentCase, status string, at, kno
 	if !t.begin(Payments, customer) {
 		return t.err
 	}
+	t.standing(p.Superseded)
 	t.text(p.ID)
 	t.text(customer)
 	t.occurred("due_at", p.At)
@@ -192,6 +195,7 @@ func (t *Writer) WriteContact(id, customer string, c *ContactEvent) error {
 	if !t.begin(Contacts, customer) {
 		return t.err
 	}
+	t.standing(c.Superseded)
 	t.text(id)
 	t.text(customer)
 	t.occurred("occurred_at", c.At)
@@ -209,6 +213,7 @@ func (t *Writer) WriteAttribute(id, customer string, c *AttributeChange) error {
 	if !t.begin(Attributes, customer) {
 		return t.err
 	}
+	t.standing(c.Superseded)
 	if c.Name != t.attributes[0] {
 		t.fail(c.Name, "no such column: a file is of one attribute")
 	}
@@ -245,6 +250,13 @@ func (t *Writer) begin(s Stream, customer string) bool {
 		t.fail("customer_id", "empty")
 	}
 	return t.err == nil
+}
+
+// standing refuses what was corrected or cancelled.
+func (t *Writer) standing(superseded Time) {
+	if superseded != 0 {
+		t.fail("cancelled_at", "a version that was corrected or cancelled is not written")
+	}
 }
 
 // end writes the row out, unless something is wrong with it.

@@ -209,6 +209,9 @@ func TestWriterErrors(t *testing.T) {
 		{"known too early", Engagements, func(w *Writer) error {
 			return w.WriteEngagement("e", "a", &EngagementEvent{At: day, Recorded: day - 1, Kind: "view"})
 		}, "recorded_at"},
+		{"superseded", Engagements, func(w *Writer) error {
+			return w.WriteEngagement("e", "a", &EngagementEvent{At: day, Recorded: day, Kind: "view", Superseded: day + 1})
+		}, "row 1: cancelled_at: a version that was corrected"},
 		{"lost attribute", Customers, func(w *Writer) error {
 			return w.WriteCustomer(&Customer{ID: "a", SignedUpAt: Never, ChurnedAt: Never, Attributes: map[string]string{"z": "1", "b": "2"}})
 		}, "row 1: b: no such column"},

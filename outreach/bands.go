@@ -96,7 +96,7 @@ type Margins struct {
 // Add takes a customer's margin as of t.
 func (m *Margins) Add(tl *event.Timeline, t event.Time) {
 	for i := range tl.Payments {
-		if p := &tl.Payments[i]; p.Currency != "" && event.Visible(p.PaidAt, p.PaidKnown, t) && !slices.Contains(m.currencies, p.Currency) {
+		if p := &tl.Payments[i]; p.Currency != "" && event.Visible(p.PaidAt, p.PaidKnown, t) && event.Stands(p.Superseded, t) && !slices.Contains(m.currencies, p.Currency) {
 			m.currencies = append(m.currencies, p.Currency)
 		}
 	}

@@ -47,7 +47,8 @@ var optOuts = []string{"opted_out", "unsubscribed"}
 
 // contactHistory is what the gates need to know of earlier contacts. Contacts
 // up to and including the instant of the decision count, whenever they were
-// recorded: a gate that errs shall err towards silence. A window of n days
+// recorded: a gate that errs shall err towards silence. Of those corrected the
+// last version counts, and those cancelled never were. A window of n days
 // holds t-n*Day and t.
 type contactHistory struct {
 	at      event.Time
@@ -61,7 +62,7 @@ type contactHistory struct {
 func newContactHistory(c *Candidate) *contactHistory {
 	h := &contactHistory{at: c.At}
 	for _, e := range c.Contacts {
-		if e.At > c.At || e.Action == Nothing {
+		if e.At > c.At || e.Action == Nothing || e.Superseded != 0 {
 			continue
 		}
 		h.past = append(h.past, Contact{At: e.At, Action: e.Action, Channel: e.Channel})

@@ -51,6 +51,11 @@ func TestGates(t *testing.T) {
 		{"cool-down", func(_ *Policy, c *Candidate) {
 			c.Contacts = []event.ContactEvent{contact(180, "personal_offer", "email")}
 		}, "personal_offer", "", Cooldown},
+		{"cool-down of a contact that was none", func(_ *Policy, c *Candidate) {
+			e := contact(180, "personal_offer", "email")
+			e.Superseded = ago(100)
+			c.Contacts = []event.ContactEvent{e}
+		}, "personal_offer", "email", ""},
 		{"cool-down over", func(_ *Policy, c *Candidate) {
 			c.Contacts = []event.ContactEvent{contact(180.01, "personal_offer", "email")}
 		}, "personal_offer", "email", ""},

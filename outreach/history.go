@@ -55,6 +55,11 @@ type history struct {
 	hasStart bool
 }
 
+// seen says whether an item was known and stood.
+func (h *history) seen(at, recorded, superseded event.Time) bool {
+	return event.Visible(at, recorded, h.t) && event.Stands(superseded, h.t)
+}
+
 // within says whether at lies in the window of so many days at t.
 func (h *history) within(at event.Time, days int) bool {
 	return at < h.t && at >= h.t.Add(-event.Duration(days)*event.Day)
@@ -68,19 +73,19 @@ func (h *history) tenureStart() (event.Time, bool) {
 		return at, true
 	}
 	first := event.Never
-	see := func(at, recorded event.Time) {
-		if event.Visible(at, recorded, h.t) {
+	see := func(at, recorded, superseded event.Time) {
+		if h.seen(at, recorded, superseded) {
 			first = min(first, at)
 		}
 	}
 	for i := range h.Engagements {
-		see(h.Engagements[i].At, h.Engagements[i].Recorded)
+		see(h.Engagements[i].At, h.Engagements[i].Recorded, h.Engagements[i].Superseded)
 	}
 	for i := range h.Complaints {
-		see(h.Complaints[i].At, h.Complaints[i].Recorded)
+		see(h.Complaints[i].At, h.Complaints[i].Recorded, h.Complaints[i].Superseded)
 	}
 	for i := range h.Payments {
-		see(h.Payments[i].At, h.Payments[i].Recorded)
+		see(h.Payments[i].At, h.Payments[i].Recorded, h.Payments[i].Superseded)
 	}
 	return first, first != event.Never
 }
@@ -125,7 +130,7 @@ func (h *history) openComplaints() int {
 	n := 0
 	for i := range h.Complaints {
 		c := &h.Complaints[i]
-		if event.Visible(c.At, c.Recorded, h.t) && !event.Visible(c.ResolvedAt, c.ResolvedKnown, h.t) {
+		if h.seen(c.At, c.Recorded, c.Superseded) && !event.Visible(c.ResolvedAt, c.ResolvedKnown, h.t) {
 			n++
 		}
 	}
@@ -135,7 +140,7 @@ func (h *history) openComplaints() int {
 func (h *history) payments(f *Facts) {
 	for i := range h.Payments {
 		p := &h.Payments[i]
-		if !event.Visible(p.At, p.Recorded, h.t) || !h.within(p.At, recentDays) ||
+		if !h.seen(p.At, p.Recorded, p.Superseded) || !h.within(p.At, recentDays) ||
 			event.Visible(p.PaidAt, p.PaidKnown, h.t) || event.Visible(p.RefundedAt, p.RefundedKnown, h.t) {
 			continue
 		}
@@ -157,7 +162,7 @@ func (h *history) engagement(f *Facts) {
 	var active []int // days back from t with an engagement, descending
 	for i := range h.Engagements {
 		e := &h.Engagements[i]
-		if !event.Visible(e.At, e.Recorded, h.t) {
+		if !h.seen(e.At, e.Recorded, e.Superseded) {
 			continue
 		}
 		last = e.At
@@ -222,7 +227,7 @@ func medianGap(days []int) (float64, bool) {
 func (h *history) complained() bool {
 	for i := range h.Complaints {
 		c := &h.Complaints[i]
-		if event.Visible(c.At, c.Recorded, h.t) && h.within(c.At, recentDays) {
+		if h.seen(c.At, c.Recorded, c.Superseded) && h.within(c.At, recentDays) {
 			return true
 		}
 	}
@@ -236,7 +241,7 @@ func (h *history) survey(f *Facts) {
 	last := h.start
 	for i := range h.Contacts {
 		c := &h.Contacts[i]
-		if c.Action == "survey" && event.Visible(c.At, c.Recorded, h.t) {
+		if c.Action == "survey" && h.seen(c.At, c.Recorded, c.Superseded) {
 			last = max(last, c.At)
 		}
 	}
@@ -274,17 +279,17 @@ func (h *history) lifecycle(f *Facts) {
 
 // activity says whether the customer ever engaged or paid, and whether lately.
 func (h *history) activity() (ever, lately bool) {
-	see := func(at, recorded event.Time) {
-		if event.Visible(at, recorded, h.t) {
+	see := func(at, recorded, superseded event.Time) {
+		if h.seen(at, recorded, superseded) {
 			ever = true
 			lately = lately || h.within(at, lapsedDays)
 		}
 	}
 	for i := range h.Engagements {
-		see(h.Engagements[i].At, h.Engagements[i].Recorded)
+		see(h.Engagements[i].At, h.Engagements[i].Recorded, h.Engagements[i].Superseded)
 	}
 	for i := range h.Payments {
-		see(h.Payments[i].PaidAt, h.Payments[i].PaidKnown)
+		see(h.Payments[i].PaidAt, h.Payments[i].PaidKnown, h.Payments[i].Superseded)
 	}
 	return ever, lately
 }

@@ -188,6 +188,15 @@ func TestFactsIgnoreTheFuture(t *testing.T) {
 	late.PaidAt, late.PaidKnown = ago(1), now
 	future.Payments = []event.PaymentCase{paid(40, 10), failed(late, 0), paid(-1, 99)}
 	future.Contacts = []event.ContactEvent{{At: now, Recorded: now, Action: "survey"}}
+	// What was corrected or cancelled before t is not there, what will be still is.
+	future.Engagements[3].Superseded = now
+	gone := event.EngagementEvent{At: ago(3), Recorded: ago(3), Superseded: ago(1)}
+	future.Engagements = append(future.Engagements, event.EngagementEvent{At: ago(2), Recorded: now}, gone)
+	void, unpaid, paidTwice := complaint(4, nan, 0), due(20), paid(15, 50)
+	void.Superseded, unpaid.Superseded, paidTwice.Superseded = ago(1), ago(1), ago(1)
+	future.Complaints = append(future.Complaints, void)
+	future.Payments = append(future.Payments, unpaid, paidTwice)
+	future.Contacts = append(future.Contacts, event.ContactEvent{At: ago(8), Recorded: ago(8), Action: "survey", Superseded: ago(7)})
 	e := DefaultEconomics()
 	if a, b := FactsOf(&past, now), FactsOf(&future, now); a != b {
 		t.Errorf("facts changed:\n%+v\n%+v", a, b)

@@ -112,7 +112,7 @@ func (e *Economics) monthlyPaid(tl *event.Timeline, t event.Time) (float64, stri
 	seen, currency := false, e.Currency
 	for i := range tl.Payments {
 		p := &tl.Payments[i]
-		if !event.Visible(p.PaidAt, p.PaidKnown, t) {
+		if !h.seen(p.PaidAt, p.PaidKnown, p.Superseded) {
 			continue
 		}
 		if currency == "" {

@@ -21,7 +21,8 @@
 // flush to disk and not the statement is what a small write costs.
 //
 // Every write may be repeated: an event is identified by its id and type, and
-// storing it again changes nothing. A caller that saw an error, or nothing,
+// storing the same again changes nothing. Another body recorded later is a
+// correction, kept beside the former one. A caller that saw an error, or nothing,
 // sends the same again.
 //
 // # Two clocks
@@ -32,7 +33,7 @@
 // # What it leaves out
 //
 // Events are never changed or aggregated here, and single events are never
-// deleted: only [DB.DeleteCustomer] removes. Backups are the operator's, and
+// deleted, cancelled ones neither: only [DB.DeleteCustomer] removes. Backups are the operator's, and
 // erasing a customer does not reach into them. The store reads no clock;
 // [Options.Now] is asked. A second process may use the same file, but a file
 // on a network file system must not be shared.

@@ -30,7 +30,7 @@ func (db *DB) DeleteCustomer(ctx context.Context, id string) error {
 		if found, err = t.erased(id); found || err != nil {
 			return err
 		}
-		for _, table := range [...]string{"events", "customers", "customer_changes", "scores", "decisions"} {
+		for _, table := range [...]string{"events", "corrections", "customers", "customer_changes", "scores", "decisions"} {
 			// The outcomes go with their decisions.
 			done := t.Exec(`DELETE FROM `+table+` WHERE customer_id = ?`, id)
 			if done.Error != nil {

@@ -12,8 +12,9 @@ import (
 // Result is what became of one item of a write.
 type Result struct {
 	// Status is event.Stored, event.Duplicate (there already, the same),
-	// event.Conflict (there already with another body; nothing changed) or
-	// event.Refused (of a customer who was erased).
+	// event.Corrected (another version of what is there), event.Cancelled,
+	// event.Conflict (there already with another body, and no correction;
+	// nothing changed) or event.Refused (of a customer who was erased).
 	Status event.Status
 	// Differs names the fields in which a conflicting item differs from what
 	// is kept, without their values.
@@ -21,9 +22,9 @@ type Result struct {
 }
 
 // Append keeps events, all or none, and returns one result an event once they
-// are committed. The identity of an event is its ID and Type. A repeated one
-// is a duplicate if everything but Recorded is the same: the time of the first
-// recording stays. An invalid event is an error, and then nothing is kept.
+// are committed. The identity of an event is its ID and Type; event.Revise says
+// what becomes of one that is there already. An invalid event is an error, and
+// then nothing is kept.
 //
 // Calls that wait at the same time share a transaction. When ctx ends before
 // the transaction has begun, nothing is kept.
@@ -61,26 +62,31 @@ func (t *tx) append(e *event.Event) (Result, error) {
 	if erased {
 		return Result{Status: event.Refused}, nil
 	}
-	var value any
-	if e.HasValue {
-		value = int64(e.Value)
+	if e.Cancelled {
+		return t.revise(e, nil)
 	}
 	done, err := t.hot.Exec(insertEvent, e.Customer, int64(e.At), e.ID, int64(e.Type), int64(e.Recorded),
-		e.Kind, e.Channel, value, e.Arm, e.Outcome)
+		e.Kind, e.Channel, valueOf(e), e.Arm, e.Outcome)
 	if err != nil {
 		return Result{}, err
 	}
-	if n, err := done.RowsAffected(); err != nil || n == 1 {
+	if n, err := done.RowsAffected(); err != nil {
+		return Result{}, err
+	} else if n == 1 {
+		void, err := t.cancelled(e)
+		if void {
+			return Result{Status: event.Cancelled}, err
+		}
 		return Result{Status: event.Stored}, err
 	}
 	kept, err := scanEvent(t.hot.QueryRow(eventByKey, e.ID, int64(e.Type)))
 	if err != nil {
 		return Result{}, err
 	}
-	if differs := e.Differs(&kept); len(differs) > 0 {
-		return Result{Status: event.Conflict, Differs: differs}, nil
+	if (kept.Recorded == e.Recorded || e.Arrived) && len(e.Differs(&kept)) == 0 {
+		return Result{Status: event.Duplicate}, nil
 	}
-	return Result{Status: event.Duplicate}, nil
+	return t.revise(e, &kept)
 }
 
 // scanner is a row, alone or of many.
@@ -95,8 +101,9 @@ func scanEvent(row scanner) (event.Event, error) {
 	return e, err
 }
 
-// Events returns the events of a customer ordered by time of occurrence, id
-// and type. Of an unknown customer it returns none.
+// Events returns the events of a customer ordered by time of occurrence, id,
+// type and time of recording, every version of those that were corrected. Of an
+// unknown customer it returns none.
 func (db *DB) Events(ctx context.Context, customerID string) ([]event.Event, error) {
 	_, events, err := db.history(ctx, customerID)
 	if errors.Is(err, ErrNotFound) {

@@ -15,12 +15,25 @@ import (
 
 // messy writes inputs with everything that identities are about: rows with and
 // without ids, given twice, with another body, under an id of somebody else,
-// second phases in a later file, customers in several rows.
+// second phases in a later file, customers in several rows, corrections and
+// cancellations, also of what is not there.
 func messy(t *testing.T, seed uint64, customers, rows int) []event.Input {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	dir := t.TempDir()
 	who := func() string { return fmt.Sprintf("c%d", rng.IntN(customers)) }
 	day := func() string { return fmt.Sprintf("2026-0%d-%02d", 1+rng.IntN(6), 1+rng.IntN(28)) }
+	later := func() string { return fmt.Sprintf("2026-0%d-01", 7+rng.IntN(3)) }
+	// ends are cells of recorded_at, cancelled_at and event_id.
+	ends := func(id string) string {
+		recorded, cancelled := "", ""
+		if rng.IntN(3) > 0 {
+			recorded = later()
+		}
+		if rng.IntN(6) == 0 {
+			cancelled = later()
+		}
+		return recorded + "," + cancelled + "," + []string{"", fmt.Sprint(id, rng.IntN(rows/2))}[min(1, rng.IntN(4))]
+	}
 	tables := []struct {
 		s    event.Stream
 		head string
@@ -35,20 +48,26 @@ func messy(t *testing.T, seed uint64, customers, rows int) []event.Input {
 				[]string{"", "a", "b"}[rng.IntN(3)], []string{"", "x"}[rng.IntN(2)]}, ",")
 		}},
 		{event.Engagements, "customer_id,occurred_at,kind,value", func() string { return fmt.Sprintf("%s,%s,visit,%d", who(), day(), rng.IntN(2)) }},
-		{event.Engagements, "customer_id,occurred_at,kind,value,event_id", func() string {
-			return fmt.Sprintf("%s,%s,visit,%d,%s", who(), day(), rng.IntN(2), []string{"", fmt.Sprint("e", rng.IntN(rows))}[rng.IntN(2)])
+		{event.Engagements, "customer_id,occurred_at,kind,value,recorded_at,cancelled_at,event_id", func() string {
+			return fmt.Sprintf("%s,%s,visit,%d,%s", who(), day(), rng.IntN(2), ends("e"))
 		}},
-		{event.Complaints, "customer_id,opened_at,severity,resolved_at,event_id", func() string {
-			return fmt.Sprintf("%s,2026-01-%02d,%d,%s,%s", who(), 1+rng.IntN(3), rng.IntN(2), []string{"", "2026-03-01"}[rng.IntN(2)],
-				[]string{"", fmt.Sprint("k", rng.IntN(rows/2))}[rng.IntN(2)])
+		{event.Engagements, "customer_id,cancelled_at,event_id", func() string {
+			return fmt.Sprintf("%s,%s,e%d", who(), later(), rng.IntN(rows))
+		}},
+		{event.Complaints, "customer_id,opened_at,severity,resolved_at,resolved_recorded_at,resolution_cancelled_at,recorded_at,cancelled_at,event_id", func() string {
+			return fmt.Sprintf("%s,2026-01-%02d,%d,%s,%s,%s,%s", who(), 1+rng.IntN(3), rng.IntN(2), []string{"", "2026-03-01"}[rng.IntN(2)], later(),
+				[]string{"", "", later()}[rng.IntN(3)], ends("k"))
 		}},
 		{event.Payments, "customer_id,due_at,amount,status,paid_at,status_at,event_id", func() string {
 			return fmt.Sprintf("%s,%s,%d,%s,,%s,%s", who(), day(), rng.IntN(3)-rng.IntN(2), []string{"paid", "failed", "refunded", "open"}[rng.IntN(4)], "2026-06-28",
 				[]string{"", fmt.Sprint("p", rng.IntN(rows/2))}[rng.IntN(2)])
 		}},
 		{event.Contacts, "customer_id,occurred_at,action,cost", func() string { return fmt.Sprintf("%s,%s,call,%d", who(), day(), rng.IntN(2)) }},
-		{event.Attributes, "customer_id,valid_from,plan,region,event_id", func() string {
-			return fmt.Sprintf("%s,%s,%d,%s,%s", who(), day(), rng.IntN(3), []string{"", "x"}[rng.IntN(2)], []string{"", fmt.Sprint("a", rng.IntN(rows))}[rng.IntN(2)])
+		{event.Payments, "customer_id,due_at,amount,paid_at,recorded_at,cancelled_at,event_id", func() string {
+			return fmt.Sprintf("%s,%s,%d,%s,%s", who(), []string{"", day()}[rng.IntN(2)], rng.IntN(2), []string{"", day()}[rng.IntN(2)], ends("p"))
+		}},
+		{event.Attributes, "customer_id,valid_from,plan,region,recorded_at,cancelled_at,event_id", func() string {
+			return fmt.Sprintf("%s,%s,%d,%s,%s", who(), day(), rng.IntN(3), []string{"", "x"}[rng.IntN(2)], ends("a"))
 		}},
 	}
 	var inputs []event.Input
@@ -102,15 +121,17 @@ func TestGatheredAsImported(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conflicts := 0
+	conflicts, corrected, cancelled := 0, 0, 0
 	for i := range want {
 		conflicts += want[i].Conflict
+		corrected += want[i].Corrected
+		cancelled += want[i].Cancelled
 		// The database is filled row by row, and a file that knows the sign-up
 		// may come later: gathering knows it from the beginning.
 		want[i].BeforeSignUp, want[i].Examples = 0, nil
 	}
-	if conflicts < rows/2 {
-		t.Errorf("only %d conflicts: the test has lost its point", conflicts)
+	if conflicts < rows/2 || corrected < rows/50 || cancelled < rows/4 {
+		t.Errorf("only %d conflicts, %d corrections and %d cancellations: the test has lost its point", conflicts, corrected, cancelled)
 	}
 	for _, memory := range []int64{event.MinMemory, 1 << 30} {
 		h, got, err := event.Gather(context.Background(), inputs, event.GatherOptions{ImportOptions: o, Memory: memory, Dir: t.TempDir()})

@@ -36,6 +36,15 @@ ORDER BY customer_id, occurred_at, event_id, type`
 	eventsInOrder = `SELECT ` + eventColumns + ` FROM events
 ORDER BY customer_id, occurred_at, event_id, type`
 
+	correctionColumns = `customer_id, event_id, type, recorded_at, cancelled, occurred_at, kind, channel, value, arm, outcome`
+
+	insertCorrection      = `INSERT INTO corrections (` + correctionColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	correctionsByKey      = `SELECT ` + correctionColumns + ` FROM corrections WHERE customer_id = ? AND event_id = ? AND type = ?`
+	correctedByKey        = `SELECT EXISTS (SELECT 1 FROM corrections WHERE customer_id = ? AND event_id = ? AND type = ?)`
+	anyCorrection         = `SELECT EXISTS (SELECT 1 FROM corrections)`
+	correctionsOfCustomer = `SELECT ` + correctionColumns + ` FROM corrections WHERE customer_id = ?`
+	correctionsInOrder    = `SELECT ` + correctionColumns + ` FROM corrections ORDER BY customer_id`
+
 	customerColumns = `customer_id, signed_up_at, churned_at, churn_reason, attributes, consent`
 
 	customerByID     = `SELECT ` + customerColumns + ` FROM customers WHERE customer_id = ?`

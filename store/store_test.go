@@ -158,7 +158,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"short", file("short.db", "SQL"), good, "is not a database", nil},
 		{"header only", file("header.db", "SQLite format 3\x00"+strings.Repeat("x", 200)), good, "not a database", ErrFailed},
 		{"foreign", exec(filepath.Join(dir, "other.db"), "CREATE TABLE bookmarks (url TEXT)"), good, "another program", ErrSchema},
-		{"newer", exec(ours("newer.db"), "INSERT INTO schema_migrations VALUES (2, '0002_later.sql', 'x', 0)"), good, "use a newer program", ErrSchema},
+		{"newer", exec(ours("newer.db"), "INSERT INTO schema_migrations VALUES (3, '0003_later.sql', 'x', 0)"), good, "use a newer program", ErrSchema},
 		{"edited", exec(ours("edited.db"), "UPDATE schema_migrations SET checksum = 'x'"), good, "is not the 0001_initial.sql", ErrSchema},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

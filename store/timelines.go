@@ -49,10 +49,15 @@ func (db *DB) history(ctx context.Context, id string) (event.Customer, []event.E
 			}
 			events = append(events, e)
 		}
-		if rows.Err() == nil && !known && len(events) == 0 {
+		switch {
+		case rows.Err() != nil:
+			return rows.Err()
+		case !known && len(events) == 0:
 			return ErrNotFound
 		}
-		return rows.Err()
+		more, err := scanCorrections(t.QueryContext(ctx, correctionsOfCustomer, id))
+		events = event.Revised(events, more)
+		return err
 	})
 	return c, events, db.readError(ctx, "read the history of a customer", err)
 }
@@ -83,8 +88,8 @@ func (db *DB) Timelines(ctx context.Context, fn func(*event.Timeline) error) err
 	})
 }
 
-// histories merges customers and events, both in the order of the id. The
-// slice is used again for the next customer.
+// histories merges customers, events and what more was said of them, all in the
+// order of the id. The slice is used again for the next customer.
 func (db *DB) histories(ctx context.Context, doing string, fn func(event.Customer, []event.Event) error) error {
 	var stopped error
 	err := db.snapshot(ctx, func(t *sql.Tx) error {
@@ -98,7 +103,12 @@ func (db *DB) histories(ctx context.Context, doing string, fn func(event.Custome
 			return err
 		}
 		defer events.close()
-		var buffer []event.Event
+		corrections, err := openCursor(ctx, t, correctionsInOrder, scanCorrection)
+		if err != nil {
+			return err
+		}
+		defer corrections.close()
+		var buffer, more []event.Event
 		for customers.more || events.more {
 			var c event.Customer
 			if customers.more && (!events.more || customers.row.id <= events.row.Customer) {
@@ -118,6 +128,16 @@ func (db *DB) histories(ctx context.Context, doing string, fn func(event.Custome
 					return err
 				}
 			}
+			// Of customers who are passed over there are cancellations only.
+			for more = more[:0]; corrections.more && corrections.row.Customer <= c.ID; {
+				if corrections.row.Customer == c.ID {
+					more = append(more, corrections.row)
+				}
+				if err := corrections.next(); err != nil {
+					return err
+				}
+			}
+			buffer = event.Revised(buffer, more)
 			if stopped = fn(c, buffer); stopped != nil {
 				return stopped
 			}
@@ -213,7 +233,7 @@ type TypeSummary struct {
 
 // Summary says how much there is.
 type Summary struct {
-	Types     []TypeSummary // in the order of the types, only those present
+	Types     []TypeSummary // in the order of the types, only those present; corrections move First and Last
 	Events    int64
 	Customers int64 // with a record or only with events
 	Churned   int64 // with a time of churn in their record
@@ -232,16 +252,21 @@ GROUP BY type ORDER BY type`)
 			return err
 		}
 		defer rows.Close()
+		at := map[event.Type]int{}
 		for rows.Next() {
 			var ts TypeSummary
 			if err := rows.Scan((*uint8)(&ts.Type), &ts.Events, &ts.Customers,
 				(*int64)(&ts.First), (*int64)(&ts.Last), (*int64)(&ts.LastRecorded)); err != nil {
 				return err
 			}
+			at[ts.Type] = len(s.Types)
 			s.Types = append(s.Types, ts)
 			s.Events += ts.Events
 		}
 		if err := rows.Err(); err != nil {
+			return err
+		}
+		if err := s.corrections(ctx, t, at); err != nil {
 			return err
 		}
 		return t.QueryRowContext(ctx, `
@@ -254,4 +279,24 @@ SELECT (SELECT COUNT(*) FROM customers) +
 		return nil, db.readError(ctx, "summarise the data", err)
 	}
 	return s, nil
+}
+
+// corrections widens the spans of the types by what was corrected.
+func (s *Summary) corrections(ctx context.Context, t *sql.Tx, at map[event.Type]int) error {
+	rows, err := t.QueryContext(ctx, `
+SELECT type, MIN(occurred_at), MAX(occurred_at), MAX(recorded_at) FROM corrections WHERE cancelled = 0 GROUP BY type`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var of event.Type
+		var first, last, recorded event.Time
+		if err := rows.Scan((*uint8)(&of), (*int64)(&first), (*int64)(&last), (*int64)(&recorded)); err != nil {
+			return err
+		}
+		ts := &s.Types[at[of]] // whatever is corrected has a first version
+		ts.First, ts.Last, ts.LastRecorded = min(ts.First, first), max(ts.Last, last), max(ts.LastRecorded, recorded)
+	}
+	return rows.Err()
 }

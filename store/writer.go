@@ -18,6 +18,8 @@ type tx struct {
 	hot     *sql.Tx // the same transaction without gorm, for the hot loops
 	now     event.Time
 	erasure erasures
+	// corrections tells whether there are any, nil if nobody has looked yet.
+	corrections *bool
 }
 
 // job is one caller's write.

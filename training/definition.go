@@ -44,7 +44,8 @@ func span(d *model.Definition) event.Duration {
 
 // Judge applies the definition at t to a whole history, of which everything
 // before through is known. Labels look at [t+gap, t+gap+horizon): at churned_at
-// (contract), at the payments due (payment), at any activity (inactivity).
+// (contract), at the payments due (payment), at any activity (inactivity). Of
+// what was corrected the last version counts, and what was cancelled never was.
 func Judge(d *model.Definition, tl *event.Timeline, t, through event.Time) Verdict {
 	if !eligible(d, tl, t) {
 		return NotEligible
@@ -64,12 +65,12 @@ func Judge(d *model.Definition, tl *event.Timeline, t, through event.Time) Verdi
 		return InGap
 	case "payment":
 		for i := range tl.Payments {
-			if at := unpaidAt(d, &tl.Payments[i]); at >= t && at < from {
+			if p := &tl.Payments[i]; p.Superseded == 0 && unpaidAt(d, p) >= t && unpaidAt(d, p) < from {
 				return InGap
 			}
 		}
 		for i := range tl.Payments {
-			if p := &tl.Payments[i]; unpaidAt(d, p) != event.Never && p.At >= from && p.At < to {
+			if p := &tl.Payments[i]; p.Superseded == 0 && unpaidAt(d, p) != event.Never && p.At >= from && p.At < to {
 				return Churned
 			}
 		}
@@ -103,6 +104,9 @@ func owes(d *model.Definition, tl *event.Timeline, t event.Time) bool {
 	due, churned, paid := false, event.Time(math.MinInt64), event.Time(math.MinInt64)
 	for i := range tl.Payments {
 		p := &tl.Payments[i]
+		if p.Superseded != 0 {
+			continue
+		}
 		due = due || p.At < t && (d.ActiveWithin == 0 || p.At >= t.Add(-d.ActiveWithin))
 		if at := unpaidAt(d, p); at < t {
 			churned = max(churned, at)
@@ -129,11 +133,11 @@ func firstSeen(tl *event.Timeline) event.Time {
 		return tl.Customer.SignedUpAt
 	}
 	first := event.Never
-	if len(tl.Engagements) > 0 {
-		first = min(first, tl.Engagements[0].At)
+	if i := slices.IndexFunc(tl.Engagements, func(e event.EngagementEvent) bool { return e.Superseded == 0 }); i >= 0 {
+		first = min(first, tl.Engagements[i].At)
 	}
-	if len(tl.Payments) > 0 {
-		first = min(first, tl.Payments[0].At)
+	if i := slices.IndexFunc(tl.Payments, func(p event.PaymentCase) bool { return p.Superseded == 0 }); i >= 0 {
+		first = min(first, tl.Payments[i].At)
 	}
 	return first
 }
@@ -146,13 +150,15 @@ func anyActivity(d *model.Definition, tl *event.Timeline, from, to event.Time) b
 		i, _ := slices.BinarySearchFunc(tl.Engagements, from, func(e event.EngagementEvent, t event.Time) int {
 			return cmp.Compare(e.At, t)
 		})
-		if i < len(tl.Engagements) && tl.Engagements[i].At < to {
-			return true
+		for ; i < len(tl.Engagements) && tl.Engagements[i].At < to; i++ {
+			if tl.Engagements[i].Superseded == 0 {
+				return true
+			}
 		}
 	}
 	if qualifies("payments") {
 		for i := range tl.Payments { // a payment shows activity when it is made
-			if at := tl.Payments[i].PaidAt; at >= from && at < to {
+			if at := tl.Payments[i].PaidAt; at >= from && at < to && tl.Payments[i].Superseded == 0 {
 				return true
 			}
 		}

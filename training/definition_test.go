@@ -1,6 +1,8 @@
 package training
 
 import (
+	"cmp"
+	"slices"
 	"testing"
 
 	"churn/event"
@@ -204,6 +206,41 @@ func TestVerdictNames(t *testing.T) {
 		Censored: "censored", InGap: "churned in the gap"} {
 		if v.String() != want {
 			t.Errorf("%d is %q, want %q", v, v, want)
+		}
+	}
+}
+
+// TestJudgeCorrections: what was corrected or cancelled, whenever, changes no
+// verdict, be it in front of what counts.
+func TestJudgeCorrections(t *testing.T) {
+	now, through := day(100), day(300)
+	for name, d := range map[string]model.Definition{
+		"inactivity": {Kind: "inactivity", Horizon: 30 * days, ActiveWithin: 30 * days},
+		"payment":    {Kind: "payment", Horizon: 30 * days, UnpaidFor: 10 * days, ActiveWithin: 60 * days},
+		"gap":        {Kind: "payment", Gap: 20 * days, Horizon: 30 * days, UnpaidFor: 10 * days, ActiveWithin: 60 * days},
+		"contract":   {Kind: "contract", Horizon: 30 * days, ActiveWithin: 30 * days, MinTenure: 50 * days},
+	} {
+		for _, tl := range []event.Timeline{
+			{Engagements: engaged(day(10), day(90)), Payments: []event.PaymentCase{bill(day(60), day(61)), bill(day(110), day(111))}},
+			{Engagements: engaged(day(60)), Payments: []event.PaymentCase{bill(day(60), event.Never)}},
+			{Engagements: engaged(day(90), day(110)), Payments: []event.PaymentCase{bill(day(80), day(85)), bill(day(110), event.Never)}},
+		} {
+			tl.Customer = event.Customer{ID: "c", SignedUpAt: event.Never, ChurnedAt: event.Never}
+			want := Judge(&d, &tl, now, through)
+			more := tl
+			more.Engagements, more.Payments = nil, nil
+			for _, at := range []int{5, 75, 95, 105, 125} {
+				e, p, q := engaged(day(at))[0], bill(day(at), day(at+1)), bill(day(at), event.Never)
+				e.Superseded, p.Superseded, q.Superseded = day(at+2), day(200), day(at+1)
+				more.Engagements, more.Payments = append(more.Engagements, e), append(more.Payments, p, q)
+			}
+			more.Engagements = append(more.Engagements, tl.Engagements...)
+			slices.SortStableFunc(more.Engagements, func(a, b event.EngagementEvent) int { return cmp.Compare(a.At, b.At) })
+			more.Payments = append(more.Payments, tl.Payments...)
+			slices.SortStableFunc(more.Payments, func(a, b event.PaymentCase) int { return cmp.Compare(a.At, b.At) })
+			if got := Judge(&d, &more, now, through); got != want {
+				t.Errorf("%s, %+v: %s, want %s", name, tl, got, want)
+			}
 		}
 	}
 }

@@ -195,6 +195,9 @@ func (h *historyCheck) add(tl *event.Timeline) {
 	last, stretch := event.Duration(-1), event.Duration(0)
 	for i := len(tl.Engagements) - 1; i >= 0; i-- {
 		e := &tl.Engagements[i]
+		if e.Superseded != 0 {
+			continue
+		}
 		if e.At >= end {
 			if churned && e.At < h.through {
 				h.afterChurn++
@@ -221,22 +224,22 @@ func (h *historyCheck) add(tl *event.Timeline) {
 // countFuture counts what happened after the end of the data. A due date may
 // lie ahead, nothing else.
 func (h *historyCheck) countFuture(tl *event.Timeline) {
-	late := func(times ...event.Time) {
+	late := func(superseded event.Time, times ...event.Time) {
 		for _, t := range times {
-			if t >= h.through && t != event.Never {
+			if t >= h.through && t != event.Never && superseded == 0 {
 				h.future++
 			}
 		}
 	}
 	for i := range tl.Engagements {
-		late(tl.Engagements[i].At)
+		late(tl.Engagements[i].Superseded, tl.Engagements[i].At)
 	}
 	for i := range tl.Complaints {
-		late(tl.Complaints[i].At, tl.Complaints[i].ResolvedAt)
+		late(tl.Complaints[i].Superseded, tl.Complaints[i].At, tl.Complaints[i].ResolvedAt)
 	}
 	for i := range tl.Payments {
 		p := &tl.Payments[i]
-		late(p.PaidAt, p.FailedAt, p.RefundedAt)
+		late(p.Superseded, p.PaidAt, p.FailedAt, p.RefundedAt)
 	}
 }
 

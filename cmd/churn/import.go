@@ -92,6 +92,9 @@ func (a *app) printImport(reports []event.FileReport) error {
 		return err
 	}
 	for _, r := range reports {
+		if r.Corrected+r.Cancelled > 0 {
+			fmt.Fprintf(a.stdout, "%s: %d corrected, %d cancelled\n", r.Path, r.Corrected, r.Cancelled)
+		}
 		printRefused(a.stdout, &r)
 	}
 	return nil
