@@ -90,8 +90,10 @@ func TestHistories(t *testing.T) {
 	w.post(visit("ada", "e3", "2026-06-14T09:00:00Z"))
 	w.pass(event.Minute)
 	score(0, "2026-06-14T09:00:00Z")
-	w.post(visit("ada", "e3", "2026-06-14T09:00:00Z"), visit("ada", "e1", "2026-06-15T09:00:00Z")) // a duplicate and a conflict
+	w.post(visit("ada", "e3", "2026-06-14T09:00:00Z"), visit("bob", "e3", "2026-06-15T09:00:00Z")) // a duplicate and a conflict
 	score(0, "2026-06-14T09:00:00Z")
+	w.post(visit("ada", "e1", "2026-06-13T09:00:00Z")) // a correction
+	score(1, "2026-06-14T09:00:00Z")
 	w.post(`{"type":"customer","customer_id":"ada","attributes":{"plan":"basic"}}`)
 	score(1, "2026-06-14T09:00:00Z")
 	w.post(`{"type":"customer","customer_id":"ada","attributes":{"plan":"basic"}}`) // says nothing new
@@ -103,7 +105,7 @@ func TestHistories(t *testing.T) {
 	w.pass(event.Minute)
 	score(1, "2026-06-15T09:00:00Z")
 	if hit, miss, changed := w.cached("churn_history_lookups_total", "hit"), w.cached("churn_history_lookups_total", "miss"),
-		w.cached("churn_history_dropped_total", "changed"); hit != 4 || miss != 4 || changed != 3 {
+		w.cached("churn_history_dropped_total", "changed"); hit != 4 || miss != 5 || changed != 4 {
 		t.Errorf("%v hits, %v misses, %v changed", hit, miss, changed)
 	}
 	if kept, bytes := w.cached("churn_history_kept", ""), w.cached("churn_history_bytes", ""); kept != 1 || bytes < 500 || bytes > 5000 {

@@ -176,6 +176,18 @@ type Ledger struct {
 	more  map[identity][]Event
 }
 
+// Len counts the versions that are kept, those that only cancel left out.
+func (l *Ledger) Len() int { return len(l.first) }
+
+// Reset empties the ledger and keeps its memory.
+func (l *Ledger) Reset() {
+	l.first, l.more = l.first[:0], nil
+	if len(l.at) > 1<<12 { // an empty map is as slow to clear as it was large
+		l.at = nil
+	}
+	clear(l.at)
+}
+
 // Add keeps an event and says what became of it. Differs is of a conflict.
 func (l *Ledger) Add(e *Event) (s Status, differs []string) {
 	key := identity{e.ID, e.Type}
@@ -215,7 +227,8 @@ func (l *Ledger) keep(key identity, e *Event) {
 // Empty tells whether nothing but cancellations was added.
 func (l *Ledger) Empty() bool { return len(l.first) == 0 }
 
-// Events returns the history, as Revised does, and ends the ledger.
+// Events returns the history, as Revised does. It may be changed, and is good
+// until Reset, before which nothing can be added.
 func (l *Ledger) Events() []Event {
 	var more []Event
 	for _, list := range l.more {

@@ -40,7 +40,7 @@ features:
 		seen := slices.Clone(events[:n])
 		s := NewState(event.NewTimeline(who, slices.Clone(seen)), slices.Clone(seen))
 		var lent []snapshot
-		latest := base.Add(-40 * event.Day)
+		latest := base.Add(-20 * event.Day)
 		for i := n; ; i++ {
 			if r.IntN(3) == 0 { // as of a later instant, or of one before it
 				latest = latest.Add(event.Duration(r.IntN(4)) * 12 * event.Hour)
@@ -86,6 +86,7 @@ features:
 			}
 		}
 	}
+	t.Log(refused, "rows refused,", dropped, "engagements forgotten")
 	if refused == 0 || dropped == 0 {
 		t.Errorf("%d rows refused, %d engagements forgotten: the test does not reach that", refused, dropped)
 	}

@@ -23,6 +23,7 @@ const (
 	colEvent
 	colAt
 	colRecorded
+	colCancelled
 	colKind
 	colChannel
 	colValue
@@ -40,6 +41,7 @@ var streamColumns = [...]streamColumn{
 	colEvent:      {name: "event_id"},
 	colAt:         {name: "occurred_at", kind: streamTime},
 	colRecorded:   {name: "recorded_at", kind: streamTime},
+	colCancelled:  {name: "cancelled_at", kind: streamTime},
 	colKind:       {name: "kind"},
 	colChannel:    {name: "channel"},
 	colValue:      {name: "value", kind: streamAmount},
@@ -58,11 +60,13 @@ const customerType = "customer"
 type StreamCounts struct {
 	Rows      int `json:"rows"`
 	Customers int `json:"customers"`
-	// Stored, Duplicate and Conflict are as of an import, of events and of
-	// records of customers.
+	// Stored and the others are as of an import, of events and of records of
+	// customers. A row that is cancelled counts twice.
 	Stored    int `json:"stored"`
 	Duplicate int `json:"duplicate"`
 	Conflict  int `json:"conflict"`
+	Corrected int `json:"corrected"`
+	Cancelled int `json:"cancelled"`
 	// Orphans are second phases without the first.
 	Orphans int `json:"orphans"`
 }
@@ -82,16 +86,9 @@ type EventStream struct {
 	begun    bool       // the customer is at hand, and not gone
 	known    bool       // whether the customer has a record
 	last     event.Time // of an event of the customer
-	events   []event.Event
-	at       map[identity]int
+	ledger   event.Ledger
 	unnamed  map[string]uint64 // rows without an id, by their content
 	words    map[string]string
-}
-
-// identity is that of an event.
-type identity struct {
-	id string
-	of event.Type
 }
 
 // DefaultMaxEvents is how many events of one customer are held at most.
@@ -100,7 +97,7 @@ const DefaultMaxEvents = 1 << 20
 // NewEventStream prepares to read a stream, and reads nothing yet. A customer of
 // more events than maxEvents is an error.
 func NewEventStream(name string, in io.Reader, maxEvents int) *EventStream {
-	return &EventStream{name: name, columns: streamColumns, max: maxEvents, at: map[identity]int{},
+	return &EventStream{name: name, columns: streamColumns, max: maxEvents,
 		unnamed: map[string]uint64{}, words: map[string]string{},
 		in: &messages{in: in, memory: &bounded{Allocator: memory.NewGoAllocator()}}}
 }

@@ -20,7 +20,7 @@ var eventTypes = func() map[string]event.Type {
 // Columns that a row of a stream may have beside those that all have. A value
 // where it means nothing is an error: else it would be lost without a word.
 var (
-	eventFields  = []int{colEvent, colAt, colRecorded, colKind, colValue}
+	eventFields  = []int{colEvent, colAt, colRecorded, colCancelled, colKind, colValue}
 	recordFields = []int{colSignedUp, colChurned, colReason, colAttributes}
 	streamFields = map[event.Stream][]int{
 		event.Complaints: {colChannel},
@@ -142,20 +142,24 @@ func (s *EventStream) event(of event.Type) (err error) {
 	if err := e.Validate(); err != nil {
 		return s.invalid(colEvent, err)
 	}
-	if kept, there := s.at[identity{e.ID, of}]; there {
-		status := event.Duplicate
-		if len(e.Differs(&s.events[kept])) > 0 {
-			status = event.Conflict
-		}
-		s.count(status)
-		return nil
+	void, err := s.columns[colCancelled].time(s.row)
+	if err != nil {
+		return s.fail(colCancelled, err.Error())
 	}
-	if len(s.events) >= s.max {
+	status, _ := s.ledger.Add(&e)
+	if s.ledger.Len() > s.max {
 		return s.fail(colCustomer, fmt.Sprintf("more than %d events of one customer: is it one? Allow more if there is memory for it", s.max))
 	}
-	s.at[identity{e.ID, of}] = len(s.events)
-	s.events = append(s.events, e)
-	s.count(event.Stored)
+	s.count(status)
+	if void == event.Never {
+		return nil
+	}
+	e = event.Event{ID: e.ID, Customer: e.Customer, Type: of, Recorded: void, Cancelled: true}
+	if err := e.Validate(); err != nil {
+		return s.invalid(colCancelled, err)
+	}
+	status, _ = s.ledger.Add(&e)
+	s.count(status)
 	return nil
 }
 
@@ -165,6 +169,10 @@ func (s *EventStream) count(status event.Status) {
 		s.counts.Stored++
 	case event.Duplicate:
 		s.counts.Duplicate++
+	case event.Corrected:
+		s.counts.Corrected++
+	case event.Cancelled:
+		s.counts.Cancelled++
 	default:
 		s.counts.Conflict++
 	}
@@ -221,15 +229,14 @@ func (s *EventStream) finish(fn func(*event.Timeline) error) error {
 	if !s.begun {
 		return nil
 	}
-	tl := event.NewTimeline(s.customer, s.events)
+	tl := event.NewTimeline(s.customer, s.ledger.Events())
 	s.begun = false
 	s.counts.Customers++
 	s.counts.Orphans += tl.Orphans
-	s.events = s.events[:0]
-	if len(s.at) > 1<<12 { // an empty map is as slow to clear as it was large
-		s.at, s.unnamed = map[identity]int{}, map[string]uint64{}
+	s.ledger.Reset()
+	if len(s.unnamed) > 1<<12 { // an empty map is as slow to clear as it was large
+		s.unnamed = map[string]uint64{}
 	}
-	clear(s.at)
 	clear(s.unnamed)
 	return fn(tl)
 }
