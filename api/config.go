@@ -50,6 +50,11 @@ type Config struct {
 	// well; default 1. Without Deps.Challenger there is none.
 	ShadowShare float64
 
+	// Cache is how many bytes the histories of customers scored lately may take;
+	// default 256 MiB, below 0 none are kept. Nothing else in this process may
+	// then write events or customers with the same store.
+	Cache int64
+
 	// Absent streams are not collected at all; see outreach.FactsOf.
 	Absent []event.Stream
 }
@@ -109,6 +114,7 @@ func (k *Key) validate() error {
 func (c *Config) complete() error {
 	orInt64(&c.MaxBody, 1<<20)
 	orInt64(&c.MaxBatchBody, 16<<20)
+	orInt64(&c.Cache, 256<<20)
 	orInt(&c.MaxBatch, 10_000)
 	orInt(&c.MaxDepth, 16)
 	orInt(&c.MaxHeader, 16<<10)

@@ -34,6 +34,7 @@ type streamCounts struct {
 	Complaints int `json:"complaints"`
 	Payments   int `json:"payments"`
 	Contacts   int `json:"contacts"`
+	Attributes int `json:"attributes"` // changes of them
 }
 
 func (s *Server) getCustomer(c *gin.Context) (any, error) {
@@ -51,7 +52,7 @@ func (s *Server) getCustomer(c *gin.Context) (any, error) {
 	k := &tl.Customer
 	a := &customerAnswer{CustomerID: k.ID, SignedUpAt: known(k.SignedUpAt), ChurnedAt: known(k.ChurnedAt),
 		Attributes: k.Attributes,
-		Counts:     streamCounts{len(tl.Engagements), len(tl.Complaints), len(tl.Payments), len(tl.Contacts)},
+		Counts:     streamCounts{len(tl.Engagements), len(tl.Complaints), len(tl.Payments), len(tl.Contacts), len(tl.Changes)},
 		Freshness:  visible{tl, s.now()}.freshness()}
 	if k.ChurnReason != "" {
 		a.ChurnReason = &k.ChurnReason
@@ -70,7 +71,9 @@ func (s *Server) deleteCustomer(c *gin.Context) (any, error) {
 	if err := queryOf(c).fault(); err != nil {
 		return nil, err
 	}
-	return nil, s.store.DeleteCustomer(c.Request.Context(), id)
+	err = s.store.DeleteCustomer(c.Request.Context(), id)
+	s.histories.forget(id)
+	return nil, err
 }
 
 // timelineAnswer is a page of a customer's events, newest first.
@@ -91,6 +94,7 @@ type timelineEvent struct {
 	Value      *jsontext.Value `json:"value"`
 	Arm        *string         `json:"arm"`
 	Outcome    *string         `json:"outcome"`
+	Text       *string         `json:"text"` // what an attribute was set to; empty: withdrawn
 }
 
 const (
@@ -151,7 +155,12 @@ func shown(e *event.Event) timelineEvent {
 		return &s
 	}
 	t := timelineEvent{Type: e.Type.String(), EventID: e.ID, OccurredAt: e.At, RecordedAt: e.Recorded,
-		Kind: text(e.Kind), Channel: text(e.Channel), Arm: text(e.Arm), Outcome: text(e.Outcome)}
+		Kind: text(e.Kind), Channel: text(e.Channel), Arm: text(e.Arm)}
+	if e.Type == event.AttributeSet {
+		t.Text = &e.Outcome
+	} else {
+		t.Outcome = text(e.Outcome)
+	}
 	if e.HasValue {
 		v := number(e.Value)
 		t.Value = &v

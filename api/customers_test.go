@@ -12,7 +12,7 @@ func TestCustomer(t *testing.T) {
 	var c customerAnswer
 	w.call(200, "GET", "/v1/customers/ada", "", &c)
 	if c.CustomerID != "ada" || *c.SignedUpAt != at(t, "2025-01-01T00:00:00Z") || c.ChurnedAt != nil || c.Attributes["plan"] != "pro" ||
-		c.Counts != (streamCounts{2, 1, 1, 0}) || len(*c.Consent) != 2 || c.ChurnReason != nil {
+		c.Counts != (streamCounts{2, 1, 1, 0, 0}) || len(*c.Consent) != 2 || c.ChurnReason != nil {
 		t.Errorf("%+v", c)
 	}
 	w.post(`{"type":"engagement","customer_id":"bob","occurred_at":"2026-06-01T00:00:00Z","kind":"x"}`)

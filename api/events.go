@@ -169,6 +169,7 @@ func (s *Server) keep(ctx context.Context, records []*record) (map[*record]event
 	}
 	if len(customers) > 0 {
 		results, err := s.store.PutCustomers(ctx, customers)
+		s.histories.described(customers, results, err)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -176,6 +177,7 @@ func (s *Server) keep(ctx context.Context, records []*record) (map[*record]event
 	}
 	if len(events) > 0 {
 		results, err := s.store.Append(ctx, events)
+		s.histories.stored(events, results, err)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -207,6 +207,9 @@ func (f *failing) PutCustomers(context.Context, []event.Customer) ([]store.Resul
 	return nil, f.err
 }
 func (f *failing) Timeline(context.Context, string) (*event.Timeline, error) { return nil, f.err }
+func (f *failing) History(context.Context, string) (*event.Timeline, []event.Event, error) {
+	return nil, nil, f.err
+}
 func (f *failing) SaveDecisions(context.Context, []store.Decision) ([]store.Result, error) {
 	return nil, f.err
 }
@@ -252,3 +255,43 @@ type errSecret struct{ error }
 
 func (e errSecret) Error() string { return "secret path: " + e.error.Error() }
 func (e errSecret) Unwrap() error { return e.error }
+
+// An attribute record says what became of attributes from a time on.
+func TestAttributeRecords(t *testing.T) {
+	w := newWorld(t)
+	a := w.post(
+		`{"type":"attribute","customer_id":"a","event_id":"1","valid_from":"2026-05-01T00:00:00Z","recorded_at":"2026-05-02T00:00:00Z","attributes":{"plan":"pro","seats":3,"do_not_contact":true}}`,
+		`{"type":"attribute","customer_id":"a","valid_from":"2026-06-01T00:00:00Z","attributes":{"seats":null}}`,
+		`{"type":"attribute","customer_id":"a","valid_from":"2027-01-01T00:00:00Z","attributes":{"plan":""}}`, // known ahead
+		`{"type":"attribute","customer_id":"a","valid_from":"2026-05-01T00:00:00Z","attributes":{}}`,
+		`{"type":"attribute","customer_id":"a","attributes":{"plan":"x"}}`,
+		`{"type":"attribute","customer_id":"a","valid_from":"2026-05-01T00:00:00Z","attributes":{"event_id":"x"}}`,
+		`{"type":"attribute","customer_id":"a","valid_from":"2026-05-01T00:00:00Z","attributes":{"plan":"a\u200bb"}}`,
+		`{"type":"attribute","customer_id":"a","valid_from":"2026-05-01T00:00:00Z","plan":"x"}`)
+	if a.Counts != (eventCounts{Stored: 3, Invalid: 5}) {
+		t.Fatalf("%+v", a)
+	}
+	for i, pointer := range map[int]string{3: "/events/3", 4: "/events/4/valid_from", 5: "/events/5/attributes/event_id", 6: "/events/6/attributes/plan", 7: "/events/7/plan"} {
+		if got := a.Results[i].Errors[0].Pointer; got != pointer {
+			t.Errorf("record %d: %s, want %s", i, got, pointer)
+		}
+	}
+	if again := w.post(`{"type":"attribute","customer_id":"a","valid_from":"2026-06-01T00:00:00Z","attributes":{"seats":null}}`); again.Counts != (eventCounts{Duplicate: 1}) {
+		t.Errorf("sent again: %+v", again)
+	}
+	tl, err := w.store.Timeline(context.Background(), "a")
+	if err != nil || len(tl.Changes) != 5 || tl.Attribute("seats", at(t, "2026-05-03T00:00:00Z")) != "3" ||
+		tl.Attribute("seats", w.now()+1) != "" || tl.Attribute("plan", w.now()+1) != "pro" || tl.Changes[0].Recorded != at(t, "2026-05-02T00:00:00Z") {
+		t.Errorf("%+v %v", tl, err)
+	}
+	var page timelineAnswer
+	w.call(200, "GET", "/v1/customers/a/timeline", "", &page)
+	if n := len(page.Events); n != 5 || page.Events[0].Type != "attribute_set" || *page.Events[0].Kind != "plan" || page.Events[0].Text == nil ||
+		*page.Events[0].Text != "" || page.Events[0].Outcome != nil || *page.Events[n-1].Text != "true" {
+		t.Errorf("%+v", page)
+	}
+	var c customerAnswer
+	if w.call(200, "GET", "/v1/customers/a", "", &c); c.Counts.Attributes != 5 {
+		t.Errorf("%+v", c.Counts)
+	}
+}

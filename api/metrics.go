@@ -51,6 +51,8 @@ type Metrics struct {
 	commit      prometheus.Histogram
 	commitRows  prometheus.Histogram
 	storeErrors *prometheus.CounterVec
+	lookups     *prometheus.CounterVec
+	dropped     *prometheus.CounterVec
 
 	decisions *prometheus.CounterVec
 	blocked   *prometheus.CounterVec
@@ -112,6 +114,9 @@ func NewMetrics() *Metrics {
 	m.commit = histogram("churn_store_commit_seconds", "Time a commit of the store took.", durationBuckets)
 	m.commitRows = histogram("churn_store_commit_rows", "Rows in a commit of the store.", []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000})
 	m.storeErrors = counters("churn_store_errors_total", "Errors of the store that a request met.", "kind")
+	m.lookups = counters("churn_history_lookups_total", "Histories of customers asked for, by whether they were kept in memory (hit) or read from the store (miss).", "result")
+	m.dropped = counters("churn_history_dropped_total",
+		"Histories no longer kept in memory: evicted for others, changed by more than an event, foreign_write for a write of another process, too_large.", "reason")
 
 	m.decisions = counters("churn_decisions_total", "Decisions kept in the log.", "action", "channel", "arm")
 	m.blocked = counters("churn_blocked_total", "Actions that were blocked in kept decisions.", "reason")
@@ -261,6 +266,8 @@ var (
 	bytesDesc    = prometheus.NewDesc("churn_store_file_bytes", "Size of the database file.", nil, nil)
 	logDesc      = prometheus.NewDesc("churn_store_wal_bytes", "Size of the write-ahead log.", nil, nil)
 	waitingDesc  = prometheus.NewDesc("churn_store_waiting", "Writes that wait for the store.", nil, nil)
+	keptDesc     = prometheus.NewDesc("churn_history_kept", "Histories kept in memory.", nil, nil)
+	keptSizeDesc = prometheus.NewDesc("churn_history_bytes", "Memory that they take, estimated.", nil, nil)
 	upDesc       = prometheus.NewDesc("churn_store_up", "Whether the store takes writes.", nil, nil)
 )
 
@@ -294,4 +301,9 @@ func (c state) Collect(ch chan<- prometheus.Metric) {
 	gauge(bytesDesc, float64(st.FileBytes))
 	gauge(logDesc, float64(st.LogBytes))
 	gauge(waitingDesc, float64(st.Waiting))
+	if h := c.s.histories; h != nil {
+		customers, bytes := h.size()
+		gauge(keptDesc, float64(customers))
+		gauge(keptSizeDesc, float64(bytes))
+	}
 }

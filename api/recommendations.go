@@ -235,28 +235,29 @@ const (
 
 func (s *Server) candidate(sc *scored, a *ask) outreach.Candidate {
 	tl := sc.subject.timeline
-	attributes := tl.Customer.Attributes
+	now := s.now() + 1 // what came this instant counts
 	c := outreach.Candidate{
-		Customer: tl.Customer, Household: attributes[householdAttribute], At: a.asOf,
+		Customer: tl.Customer, Household: tl.Attribute(householdAttribute, now), At: a.asOf,
 		Risk: sc.risk, HorizonDays: sc.horizon, Model: sc.Model.Version,
 		Facts:    outreach.FactsOf(tl, a.asOf, s.config.Absent...),
 		Value:    s.policy.Economics.Value(tl, a.asOf, sc.risk, sc.horizon),
 		Contacts: tl.Contacts,
 	}
-	// Attributes are the state of now; of the past they tell nothing. But who
-	// is not to be contacted is not, whatever is asked.
-	if text, given := attributes[noContactAttribute]; given {
+	// Attributes are asked for as of now, since those of the customers table tell
+	// nothing of the past. But who is not to be contacted is not, whatever is
+	// asked.
+	if text := tl.Attribute(noContactAttribute, now); text != "" {
 		no, err := strconv.ParseBool(strings.ToLower(text))
 		c.DoNotContact = no || err != nil
 	}
-	if text := attributes[suppressedAttribute]; text != "" {
+	if text := tl.Attribute(suppressedAttribute, now); text != "" {
 		for _, channel := range strings.Split(text, ";") {
 			c.Suppressed = append(c.Suppressed, strings.TrimSpace(channel))
 		}
 	}
 	if a.now {
 		for _, name := range outreach.FactNames() {
-			if text, given := attributes[name]; given && !c.Facts.Known(name) {
+			if text := tl.Attribute(name, now); text != "" && !c.Facts.Known(name) {
 				if err := c.Facts.SetText(name, text); err != nil {
 					sc.Warnings = append(sc.Warnings, "attribute "+name+" was not used: "+err.Error())
 				}

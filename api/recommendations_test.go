@@ -159,10 +159,16 @@ func TestDoNotContact(t *testing.T) {
 		w.post(`{"type":"engagement","customer_id":"`+id+`","occurred_at":"2026-06-01T00:00:00Z","kind":"x"}`,
 			`{"type":"customer","customer_id":"`+id+`","attributes":`+attributes+`}`)
 	}
+	// So are those with a time: e has asked for it, f no longer does.
+	for id, attributes := range map[string]string{"e": `{"do_not_contact":true}`, "f": `{"do_not_contact":null}`} {
+		w.post(`{"type":"engagement","customer_id":"`+id+`","occurred_at":"2026-06-01T00:00:00Z","kind":"x"}`,
+			`{"type":"customer","customer_id":"f","attributes":{"do_not_contact":true}}`,
+			`{"type":"attribute","customer_id":"`+id+`","valid_from":"2026-06-01T00:00:00Z","attributes":`+attributes+`}`)
+	}
 	w.pass(event.Minute)
 	var a answered
-	w.call(200, "POST", "/v1/recommendations", `{"customer_ids":["a","b","c","d"]}`, &a)
-	for i, want := range []outreach.Code{outreach.DoNotContact, outreach.DoNotContact, outreach.Suppressed, ""} {
+	w.call(200, "POST", "/v1/recommendations", `{"customer_ids":["a","b","c","d","e","f"]}`, &a)
+	for i, want := range []outreach.Code{outreach.DoNotContact, outreach.DoNotContact, outreach.Suppressed, "", outreach.DoNotContact, ""} {
 		d := a.Results[i].Decision
 		switch {
 		case want == "" && d.Action != "call":

@@ -27,9 +27,10 @@ var recordTypes = map[string]event.Stream{
 	"complaint":  event.Complaints,
 	"payment":    event.Payments,
 	"contact":    event.Contacts,
+	"attribute":  event.Attributes,
 }
 
-const recordTypeNames = "customer, engagement, complaint, payment, contact"
+const recordTypeNames = "customer, engagement, complaint, payment, contact, attribute"
 
 // columnKind is what a column of a table holds.
 type columnKind uint8
@@ -45,13 +46,12 @@ var columnKinds = map[string]columnKind{
 	"customer_id": idColumn, "event_id": idColumn,
 	"signed_up_at": timeColumn, "churned_at": timeColumn, "occurred_at": timeColumn, "opened_at": timeColumn,
 	"resolved_at": timeColumn, "due_at": timeColumn, "paid_at": timeColumn, "status_at": timeColumn,
-	"recorded_at": timeColumn, "resolved_recorded_at": timeColumn, "paid_recorded_at": timeColumn,
+	"valid_from": timeColumn, "recorded_at": timeColumn, "resolved_recorded_at": timeColumn, "paid_recorded_at": timeColumn,
 	"value": amountColumn, "severity": amountColumn, "satisfaction": amountColumn, "amount": amountColumn,
 	"cost": amountColumn, "resolved_after_hours": amountColumn,
 }
 
-// attributesField holds the attributes of a customer, which are columns of
-// their own in a file.
+// attributesField holds attributes, which are columns of their own in a file.
 const attributesField = "attributes"
 
 // record is one record on its way to the store.
@@ -103,14 +103,17 @@ func newRecord(at string, v jsontext.Value, customer string) *record {
 		at := pointer(at, m.name)
 		switch {
 		case m.name == "type" || m.value.Kind() == 'n': // null is not given
-		case r.stream == event.Customers && m.name == attributesField:
+		case m.name == attributesField && (r.stream == event.Customers || r.stream == event.Attributes):
 			r.attributes(&in, at, m.value)
 		case r.stream == event.Customers && m.name == "consent":
 			r.consent(&in, at, m.value)
 		case slices.Contains(columns, m.name):
 			r.cell(&in, at, m)
 		default:
-			in.add(at, "unknown field: a %s has %s", name, strings.Join(columns, ", "))
+			if r.stream == event.Attributes {
+				columns = append(columns, attributesField)
+			}
+			in.add(at, "unknown field: a record of type %s has %s", name, strings.Join(columns, ", "))
 		}
 	}
 	if customer != "" {
@@ -155,7 +158,9 @@ func (r *record) cell(in *input, at string, m member) {
 	}
 }
 
-// attributes reads an object of texts, numbers, true and false.
+// attributes reads an object of texts, numbers, true and false. Of a customer
+// null and the empty text are not given, as in a file; in the attributes table
+// they withdraw, and the names stand beside those of its columns.
 func (r *record) attributes(in *input, at string, v jsontext.Value) {
 	list, ok := in.members(at, v)
 	if !ok {
@@ -170,9 +175,16 @@ func (r *record) attributes(in *input, at string, v jsontext.Value) {
 			in.add(at, "%s", reason)
 		case idProblem(m.name) != "":
 			in.add(at, "the name: %s", idProblem(m.name))
-		case text != "": // null and the empty text are not given, as in a file
+		case r.stream == event.Attributes && slices.Contains(event.Columns(r.stream), m.name):
+			in.add(at, "the name: is that of a field of the record")
+		case r.stream == event.Attributes:
+			r.cells[m.name] = text
+		case text != "":
 			values[m.name] = text
 		}
+	}
+	if r.stream == event.Attributes {
+		return
 	}
 	r.cells[attributesField] = values
 }
@@ -237,6 +249,8 @@ func (r *record) refuse(err error) {
 	var fe *event.FieldError
 	var re *event.RowError
 	switch {
+	case errors.As(err, &re) && r.stream == event.Attributes && re.Column != "" && !slices.Contains(event.Columns(r.stream), re.Column):
+		r.errors = append(r.errors, FieldError{short(pointer(pointer(r.at, attributesField), re.Column)), re.Reason})
 	case errors.As(err, &re):
 		r.add(re.Column, re.Reason)
 	case errors.As(err, &fe):
@@ -298,12 +312,13 @@ func interpret(records []*record) error {
 const maxAhead = 5 * event.Minute
 
 // receive sets when the phases of a record became known, by its own columns or
-// else now, and refuses what lies in the future. A due date may.
+// else now, and refuses what lies in the future, but for what may be known
+// ahead.
 func (r *record) receive(now event.Time) {
 	latest := now.Add(maxAhead)
 	for _, column := range event.Columns(r.stream) {
 		t, given := r.times[column]
-		if given && t > latest && column != "due_at" && r.stream != event.Customers {
+		if given && t > latest && column != "due_at" && column != "valid_from" && r.stream != event.Customers {
 			r.add(column, "lies in the future: check the time zone")
 		}
 	}
@@ -316,12 +331,12 @@ func (r *record) receive(now event.Time) {
 			e.Recorded = own
 		case given && row >= e.At: // the row was sent with this phase in it
 			e.Recorded = row
-		case e.Type == event.PaymentDue: // known ahead
+		case e.Type.Ahead():
 			e.Recorded = now
 		default:
 			e.Recorded = max(now, e.At)
 		}
-		if e.Type != event.PaymentDue && e.At > latest && len(r.errors) == 0 { // resolved_after_hours
+		if !e.Type.Ahead() && e.At > latest && len(r.errors) == 0 { // resolved_after_hours
 			r.add("", "lies in the future: check the time zone")
 		}
 	}

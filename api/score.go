@@ -54,7 +54,7 @@ type freshness struct {
 // subject is what is to be scored: a history as of an instant, or a row.
 type subject struct {
 	customer string
-	timeline *event.Timeline // nil when scored by features
+	timeline *event.Timeline // shared, not to be changed; nil when scored by features
 	asOf     event.Time
 	row      []float32
 	warnings []string
@@ -133,28 +133,35 @@ type visible struct {
 }
 
 func (h visible) freshness() freshness {
-	latest := func(dst **event.Time, at, recorded event.Time) {
-		if event.Visible(at, recorded, h.t) && (*dst == nil || **dst < at) {
-			*dst = &at
+	const none = event.Time(math.MinInt64)
+	engagement, complaints, payments := none, none, none
+	latest := func(last *event.Time, at, recorded event.Time) {
+		if event.Visible(at, recorded, h.t) {
+			*last = max(*last, at)
 		}
 	}
-	var f freshness
-	for i := range h.Engagements {
-		latest(&f.Engagement, h.Engagements[i].At, h.Engagements[i].Recorded)
+	for i := len(h.Engagements) - 1; i >= 0 && engagement == none; i-- { // in order
+		latest(&engagement, h.Engagements[i].At, h.Engagements[i].Recorded)
 	}
 	for i := range h.Complaints {
 		c := &h.Complaints[i]
-		latest(&f.Complaints, c.At, c.Recorded)
-		latest(&f.Complaints, c.ResolvedAt, c.ResolvedKnown)
+		latest(&complaints, c.At, c.Recorded)
+		latest(&complaints, c.ResolvedAt, c.ResolvedKnown)
 	}
 	for i := range h.Payments {
 		p := &h.Payments[i]
-		latest(&f.Payments, p.At, p.Recorded)
-		latest(&f.Payments, p.PaidAt, p.PaidKnown)
-		latest(&f.Payments, p.FailedAt, p.FailedKnown)
-		latest(&f.Payments, p.RefundedAt, p.RefundedKnown)
+		latest(&payments, p.At, p.Recorded)
+		latest(&payments, p.PaidAt, p.PaidKnown)
+		latest(&payments, p.FailedAt, p.FailedKnown)
+		latest(&payments, p.RefundedAt, p.RefundedKnown)
 	}
-	return f
+	shown := func(t event.Time) *event.Time {
+		if t == none {
+			return nil
+		}
+		return &t
+	}
+	return freshness{shown(engagement), shown(complaints), shown(payments)}
 }
 
 // warnings says why the customer is not one of those the model was trained on.
@@ -179,9 +186,14 @@ func (h visible) warnings(d *model.Definition) []string {
 func (h visible) active(d *model.Definition) bool {
 	from := h.t.Add(-d.ActiveWithin)
 	counts := func(stream string) bool { return len(d.Streams) == 0 || slices.Contains(d.Streams, stream) }
-	return counts("engagement") && slices.ContainsFunc(h.Engagements, func(e event.EngagementEvent) bool {
-		return e.At >= from && event.Visible(e.At, e.Recorded, h.t)
-	}) || counts("payments") && slices.ContainsFunc(h.Payments, func(p event.PaymentCase) bool {
+	if counts("engagement") {
+		for i := len(h.Engagements) - 1; i >= 0 && h.Engagements[i].At >= from; i-- { // in order
+			if event.Visible(h.Engagements[i].At, h.Engagements[i].Recorded, h.t) {
+				return true
+			}
+		}
+	}
+	return counts("payments") && slices.ContainsFunc(h.Payments, func(p event.PaymentCase) bool {
 		at, recorded := p.PaidAt, p.PaidKnown
 		if d.Kind == "payment" { // there, what is due makes a customer
 			at, recorded = p.At, p.Recorded

@@ -252,7 +252,11 @@ func (s *Server) subject(ctx context.Context, sc *model.Scorer, r *row, asOf eve
 		sub.timeline = tl
 		return sub, err
 	}
-	tl, err := s.store.Timeline(ctx, r.customer)
+	read := s.store.Timeline
+	if s.histories != nil {
+		read = s.histories.timeline
+	}
+	tl, err := read(ctx, r.customer)
 	sub.timeline = tl
 	return sub, err
 }

@@ -27,7 +27,8 @@
 //
 // TLS and compression are a proxy's. The package reads no clock of its own,
 // loads no files but the models of its registry, and keeps no state but that
-// of rate limits and of what waits for the challenger.
+// of rate limits, of what waits for the challenger, and histories that the
+// store has.
 package api
 
 import (
@@ -74,6 +75,10 @@ type Histories interface {
 	Customer(ctx context.Context, id string) (event.Customer, error)
 	Events(ctx context.Context, customerID string) ([]event.Event, error)
 	Timeline(ctx context.Context, customerID string) (*event.Timeline, error)
+	// History is Timeline with the events that the history was made of.
+	History(ctx context.Context, customerID string) (*event.Timeline, []event.Event, error)
+	// ForeignWrites grows when another process has written.
+	ForeignWrites(ctx context.Context) (uint64, error)
 }
 
 // Ledger keeps decisions and what came of them.
@@ -106,6 +111,7 @@ type Server struct {
 	log         *slog.Logger
 	metrics     *Metrics
 	shadow      *shadow
+	histories   *histories // nil: each is read from the store
 
 	engine   *gin.Engine
 	limits   *limiter
@@ -138,6 +144,9 @@ func New(config Config, deps Deps) (*Server, error) {
 	}
 	if s.metrics == nil {
 		s.metrics = NewMetrics()
+	}
+	if config.Cache > 0 {
+		s.histories = newHistories(s.store, config.Cache, s.metrics)
 	}
 	s.shadow = newShadow(deps.Challenger, config.ShadowShare, s.metrics, s.panicked)
 	for i := range s.policy.Playbook.Actions {

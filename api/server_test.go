@@ -83,6 +83,9 @@ func TestServe(t *testing.T) {
 type panicking struct{ Store }
 
 func (panicking) Timeline(context.Context, string) (*event.Timeline, error) { panic("canary") }
+func (panicking) History(context.Context, string) (*event.Timeline, []event.Event, error) {
+	panic("canary")
+}
 
 // TestPanic: a defect is a problem of one request, or of one row, and is
 // counted.

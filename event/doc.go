@@ -1,8 +1,8 @@
 // Package event says what happened to a customer.
 //
-// Four streams are known: engagement (sign-ins, page views, orders, anything
-// that shows interest), complaints, payments and contacts (outreach that was
-// done). A complaint has two phases, opened and resolved; a payment has two,
+// Five streams are known: engagement (sign-ins, page views, orders, anything
+// that shows interest), complaints, payments, contacts (outreach that was done)
+// and attributes (what became of a customer's plan, region or price). A complaint has two phases, opened and resolved; a payment has two,
 // due and paid, and may fail or be refunded on the way. Each phase is an
 // [Event] of its own, because each became known at its own time.
 //

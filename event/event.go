@@ -20,12 +20,15 @@ const (
 	Complaints
 	Payments
 	Contacts
+	Attributes
 )
 
-var streamNames = [...]string{"customers", "engagement", "complaints", "payments", "contacts"}
+var streamNames = [...]string{"customers", "engagement", "complaints", "payments", "contacts", "attributes"}
 
 // Streams lists the tables in the order in which they are imported.
-func Streams() []Stream { return []Stream{Customers, Engagements, Complaints, Payments, Contacts} }
+func Streams() []Stream {
+	return []Stream{Customers, Engagements, Complaints, Payments, Contacts, Attributes}
+}
 
 func (s Stream) String() string {
 	if int(s) < len(streamNames) {
@@ -57,6 +60,7 @@ const (
 	PaymentFailed     Type = 6
 	PaymentRefunded   Type = 7
 	Contact           Type = 8
+	AttributeSet      Type = 9
 )
 
 var typeTable = [...]struct {
@@ -71,6 +75,7 @@ var typeTable = [...]struct {
 	PaymentFailed:     {"payment_failed", Payments},
 	PaymentRefunded:   {"payment_refunded", Payments},
 	Contact:           {"contact", Contacts},
+	AttributeSet:      {"attribute_set", Attributes},
 }
 
 // String returns a name such as complaint_opened.
@@ -89,6 +94,10 @@ func (t Type) Stream() Stream {
 	return 0
 }
 
+// Ahead tells whether events of the type may be known before they happen: what
+// will be due, or what an attribute will be.
+func (t Type) Ahead() bool { return t == PaymentDue || t == AttributeSet }
+
 // Event is one phase of something that happened to a customer. ID and Type
 // together are its identity: the phases of one complaint or payment share
 // their ID.
@@ -97,10 +106,10 @@ type Event struct {
 	Customer string
 	Type     Type
 	At       Time // when it happened
-	Recorded Time // when we knew it; never before At
+	Recorded Time // when we knew it; not before At, unless its type may be ahead
 
 	// Kind is the kind of engagement, the category of a complaint, the
-	// currency of a payment, the action of a contact.
+	// currency of a payment, the action of a contact, the name of an attribute.
 	Kind string
 	// Channel over which a complaint came or a contact was made.
 	Channel string
@@ -109,8 +118,10 @@ type Event struct {
 	// of a contact. HasValue tells 0 from nothing given.
 	Value    Amount
 	HasValue bool
-	// Arm and Outcome are given for contacts only.
-	Arm     string
+	// Arm is given for contacts only.
+	Arm string
+	// Outcome is how a contact came out, and what an attribute was set to: the
+	// empty text withdraws it.
 	Outcome string
 }
 
@@ -163,12 +174,18 @@ func (e *Event) validate(unnamed bool) error {
 	if e.Recorded < minTime || e.Recorded >= maxTime {
 		return &FieldError{field.recorded, "missing or out of range"}
 	}
-	// A due date is known in advance; nothing else is.
-	if e.Recorded < e.At && e.Type != PaymentDue {
+	if e.Recorded < e.At && !e.Type.Ahead() {
 		return &FieldError{field.recorded, "earlier than " + field.at + ": nothing can be known before it happened"}
 	}
 	if entry.stream == Engagements && e.Kind == "" {
 		return &FieldError{"kind", "empty: say what the customer did"}
+	}
+	outcome := "outcome"
+	if e.Type == AttributeSet {
+		if err := CheckID("attribute", e.Kind); err != nil {
+			return err
+		}
+		outcome = e.Kind
 	}
 	if e.Type == PaymentDue || e.Type == PaymentPaid {
 		if !e.HasValue {
@@ -182,7 +199,7 @@ func (e *Event) validate(unnamed bool) error {
 		return &FieldError{field.value, "out of range"}
 	}
 	for _, f := range [...]struct{ name, text string }{
-		{field.kind, e.Kind}, {"channel", e.Channel}, {"arm", e.Arm}, {"outcome", e.Outcome},
+		{field.kind, e.Kind}, {"channel", e.Channel}, {"arm", e.Arm}, {outcome, e.Outcome},
 	} {
 		if err := checkText(f.name, f.text); err != nil {
 			return err
@@ -201,6 +218,7 @@ var fieldTable = [...]struct{ at, recorded, kind, value string }{
 	PaymentFailed:     {"status_at", "status_at", "currency", "amount"},
 	PaymentRefunded:   {"status_at", "status_at", "currency", "amount"},
 	Contact:           {"occurred_at", "recorded_at", "action", "cost"},
+	AttributeSet:      {"valid_from", "recorded_at", "attribute", "value"},
 }
 
 // Validate reports the first thing wrong with the customer as a *FieldError.
@@ -284,7 +302,8 @@ func checkRunes(field, s string) error {
 // ContentID derives an id for a row that has none, from what identifies its
 // first phase, so that importing the same row again changes nothing. The
 // ordinal numbers identical rows of one file from 0: two sign-ins noted with
-// the same day are two events.
+// the same day are two events. An attribute that is set twice to the same is
+// set once.
 func ContentID(e *Event, ordinal uint64) string { return contentID(contentHash(e, ordinal)) }
 
 func contentID(h [16]byte) string {
@@ -306,6 +325,9 @@ func contentHash(e *Event, ordinal uint64) (head [16]byte) {
 		b = binary.LittleEndian.AppendUint64(b, uint64(e.Value))
 	}
 	b = binary.LittleEndian.AppendUint64(b, ordinal)
+	if e.Type == AttributeSet {
+		b = append(b, e.Outcome...)
+	}
 	sum := sha256.Sum256(b)
 	copy(head[:], sum[:])
 	return head

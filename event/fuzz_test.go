@@ -58,6 +58,7 @@ func FuzzReadCSV(f *testing.F) {
 		"c,t,q,p,h,k\na,1769868300,2,3.5,4,view\n,,,,,\n",
 		"customer_id;opened_at;resolved_at;kind\na;2026-01-31;2026-01-30;x\n",
 		"customer_id,due_at,amount,status\na,2026-01-31,1,failed\na,2026-01-31,1,paid\n",
+		"customer_id,valid_from,plan,recorded_at\na,2026-01-31,pro,2026-02-01\na,2026-02-28,,\n",
 		"customer_id,,plan\na,1,\"x\r\ny\"\n", "\ufeffcustomer_id\n", "\xff\xfe", "PK\x03\x04", "\"",
 	} {
 		f.Add([]byte(s))
@@ -72,6 +73,7 @@ func FuzzReadNDJSON(f *testing.F) {
 		`{"customer_id":"a","occurred_at":"2026-01-31","kind":"view","value":1.5}`,
 		`{"c":"a","t":1769868300,"q":2,"p":3.5,"h":4,"k":"view"}` + "\n{}",
 		`{"customer_id":"a","due_at":"2026-01-31","amount":1,"status":"refunded"}` + "\n" + `{"customer_id":"a","paid_at":"2026-01-31","amount":"2"}`,
+		`{"customer_id":"a","valid_from":"2026-01-31","plan":"x"}` + "\n" + `{"customer_id":"a","valid_from":"2026-02-28","plan":null,"region":"y"}`,
 		`{"a":"\ud83d\ude00","b":"\ud800"}`, `{"a":{}}`, `{"a":1,"a":2}`, `[]`, "{\"\":1}\n\n", `{"a":1} {"b":2}`,
 	} {
 		f.Add([]byte(s))

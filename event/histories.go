@@ -86,7 +86,8 @@ func (h *Histories) Fingerprint(context.Context) (string, error) { return h.fing
 // Customers counts the histories.
 func (h *Histories) Customers() int { return h.customers }
 
-// Last is when the last event happened, due dates left out, or Never.
+// Last is when the last event happened, those left out that may be known
+// ahead, or Never.
 func (h *Histories) Last() Time { return h.last }
 
 // Timelines calls fn with the history of every customer in the order of their
@@ -147,7 +148,7 @@ func (g *gatherer) add(input int, rec *Record) error {
 	b := binary.AppendUvarint(g.value[:0], uint64(input))
 	b = binary.AppendUvarint(b, uint64(rec.Line))
 	b = binary.AppendUvarint(b, g.row)
-	b = append(b, byte(len(rec.Events)))
+	b = binary.AppendUvarint(b, uint64(len(rec.Events)))
 	if c := rec.Customer; c != nil {
 		g.records = true
 		g.value = appendCustomer(b, c)
@@ -166,7 +167,7 @@ func (g *gatherer) add(input int, rec *Record) error {
 			continue // it will be one of the customer's own
 		}
 		g.key = append(append(g.key[:0], byte(e.Type)), e.ID...)
-		if err := g.ids.add(g.key, append(binary.AppendUvarint(g.value[:0], g.row), e.Customer...)); err != nil {
+		if err := g.ids.add(g.key, append(binary.AppendUvarint(binary.AppendUvarint(g.value[:0], g.row), uint64(i)), e.Customer...)); err != nil {
 			return err
 		}
 	}
@@ -190,13 +191,14 @@ func (g *gatherer) strays() (*merged, error) {
 			return nil, err
 		}
 		_, n := binary.Uvarint(value)
-		customer := value[n:]
+		_, k := binary.Uvarint(value[n:])
+		customer := value[n+k:]
 		switch {
 		case string(key) != string(last):
 			last, owner = append(last[:0], key...), append(owner[:0], customer...)
 		case string(customer) != string(owner):
-			// The row, and the type of the event in it.
-			g.value = append(append(g.value[:0], value[:n]...), key[0])
+			// The row, and the place of the event in it.
+			g.value = append(g.value[:0], value[:n+k]...)
 			if err := g.stray.add(customer, g.value); err != nil {
 				return nil, err
 			}
@@ -204,11 +206,8 @@ func (g *gatherer) strays() (*merged, error) {
 	}
 }
 
-// strayEvent is an event by its row and type.
-type strayEvent struct {
-	row uint64
-	of  Type
-}
+// strayEvent is an event by its row and its place in it.
+type strayEvent struct{ row, place uint64 }
 
 // gatheredRow is a row as it was read.
 type gatheredRow struct {
@@ -221,7 +220,7 @@ type gatheredRow struct {
 
 func (g *gatheredRow) decode(d *decoder, customer string) error {
 	*g = gatheredRow{input: int(d.uvarint()), line: int(d.uvarint()), row: d.uvarint()}
-	n := int(d.byte())
+	n := int(d.uvarint())
 	if n == 0 {
 		g.customer = &Customer{ID: customer}
 		d.customer(g.customer)
@@ -282,7 +281,8 @@ func (h *Histories) fill(ctx context.Context, im *importer, reports []FileReport
 				f.strays = map[strayEvent]bool{}
 			}
 			row, n := binary.Uvarint(stray.value)
-			f.strays[strayEvent{row, Type(stray.value[n])}] = true
+			place, _ := binary.Uvarint(stray.value[n:])
+			f.strays[strayEvent{row, place}] = true
 			if err := stray.next(); err != nil {
 				return err
 			}
@@ -368,7 +368,7 @@ func (f *folder) fold(id string, rows []gatheredRow) (*Customer, []Event) {
 		for k := range r.events {
 			e := &r.events[k]
 			status := Stored
-			if f.strays != nil && f.strays[strayEvent{r.row, e.Type}] {
+			if f.strays != nil && f.strays[strayEvent{r.row, uint64(k)}] {
 				status = Conflict
 			} else if kept, there := at[identity{e.ID, e.Type}]; !there {
 				at[identity{e.ID, e.Type}] = len(events)
@@ -381,7 +381,7 @@ func (f *folder) fold(id string, rows []gatheredRow) (*Customer, []Event) {
 				f.im.report = report
 				f.im.conflict(e, r.line)
 			}
-			if status == Stored && e.Type != PaymentDue && (f.h.last == Never || e.At > f.h.last) {
+			if status == Stored && !e.Type.Ahead() && (f.h.last == Never || e.At > f.h.last) {
 				f.h.last = e.At
 			}
 		}
@@ -407,7 +407,7 @@ func (f *folder) signUps(c *Customer, recorded bool, rows []gatheredRow) {
 		report := &f.reports[r.input]
 		if !recorded && f.im.gather.records {
 			report.UnknownCustomer++
-		} else if c.SignedUpAt != Never && r.events[0].At < c.SignedUpAt {
+		} else if e := &r.events[0]; c.SignedUpAt != Never && e.At < c.SignedUpAt && e.Type != AttributeSet {
 			report.BeforeSignUp++
 		}
 	}

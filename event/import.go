@@ -70,7 +70,7 @@ type FileReport struct {
 	// Untimed counts rows with a status but not its time; see Record.
 	Untimed int `json:"untimed_status"`
 	// BeforeSignUp and UnknownCustomer count rows whose customer signed up only
-	// after them, or is none of those imported before them in the same run. The
+	// after them (attributes may well be older), or is none of those imported before them in the same run. The
 	// rows are kept; many of them say that a mapping or the data is wrong.
 	BeforeSignUp    int `json:"before_sign_up"`
 	UnknownCustomer int `json:"unknown_customer"`
@@ -193,10 +193,10 @@ func (im *importer) file(ctx context.Context, in Input) error {
 }
 
 // future refuses a record in which something happened after the latest time.
-// A due date may lie ahead.
+// What may be known ahead may lie there.
 func (im *importer) future(rd *Reader, rec Record) *RowError {
 	for _, e := range rec.Events {
-		if e.Type != PaymentDue && e.At > im.o.Latest {
+		if !e.Type.Ahead() && e.At > im.o.Latest {
 			return rd.refuse(&FieldError{fieldTable[e.Type].at, "lies in the future: check the time zone and unit"})
 		}
 	}
@@ -233,7 +233,7 @@ func (im *importer) add(rec Record) error {
 	first := rec.Events[0]
 	if at, ok := im.signedUp[first.Customer]; !ok && len(im.signedUp) > 0 {
 		im.report.UnknownCustomer++
-	} else if ok && at != Never && first.At < at {
+	} else if ok && at != Never && first.At < at && first.Type != AttributeSet {
 		im.report.BeforeSignUp++
 	}
 	return nil

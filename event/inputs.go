@@ -59,6 +59,14 @@ type fileRows struct {
 
 func (f fileRows) Close() error { return f.close() }
 
+func (f fileRows) Has(column int) bool { return Has(f.Rows, column) }
+
+// Has asks the rows whether they have the column, for those that wrap others.
+func Has(rows Rows, column int) bool {
+	h, ok := rows.(interface{ Has(int) bool })
+	return !ok || h.Has(column)
+}
+
 // FindInputs lists the input files of a directory by their names: a file, or a
 // directory of files, called after a table, such as payments.csv.gz or
 // payments/part-0.csv. Customers come first, each table's files in name order.
@@ -86,7 +94,7 @@ func FindInputs(dir string) ([]Input, error) {
 		}
 	}
 	if len(inputs) == 0 {
-		return nil, fmt.Errorf("%s: no input files; name them after their tables: customers.csv, engagement.csv, complaints.csv, payments.csv, contacts.csv (.ndjson, .parquet, .gz, .zst too)", dir)
+		return nil, fmt.Errorf("%s: no input files; name them after their tables: customers.csv, engagement.csv, complaints.csv, payments.csv, contacts.csv, attributes.csv (.ndjson, .parquet, .gz, .zst too)", dir)
 	}
 	return inputs, nil
 }
@@ -139,5 +147,5 @@ func TableOf(path string) (Stream, error) {
 			return s, nil
 		}
 	}
-	return 0, fmt.Errorf("%s: the name does not tell the table: call it customers.csv, engagement.csv, complaints.csv, payments.csv or contacts.csv (.ndjson, .parquet, .gz, .zst too), or list it in the project file", path)
+	return 0, fmt.Errorf("%s: the name does not tell the table: call it customers.csv, engagement.csv, complaints.csv, payments.csv, contacts.csv or attributes.csv (.ndjson, .parquet, .gz, .zst too), or list it in the project file", path)
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Mapping says how a foreign file becomes one of the five tables. The zero
+// Mapping says how a foreign file becomes one of the six tables. The zero
 // Mapping reads a file that already has the default column names.
 type Mapping struct {
 	// Columns names the foreign column for each column of the table. Several
@@ -28,8 +28,8 @@ type Mapping struct {
 	// {kind: [visit, order]}. Other texts are kept and counted. The currencies
 	// of ISO 4217 are known unless it says otherwise.
 	Known map[string][]string `yaml:"known"`
-	// Attributes lists the foreign columns of a customers file to keep as
-	// attributes; empty keeps every column that no other rule uses.
+	// Attributes lists the foreign columns of a customers or attributes file to
+	// keep as attributes; empty keeps every column that no other rule uses.
 	Attributes []string `yaml:"attributes"`
 	// Drop lists foreign columns not to use, though they would be attributes or
 	// happen to have the name of a table column.
@@ -87,13 +87,14 @@ const (
 	colCost
 	colArm
 	colOutcome
+	colValidFrom
 	columnCount // how many there are
 )
 
 var columnNames = [columnCount]string{"customer_id", "signed_up_at", "churned_at", "churn_reason", "consent", "occurred_at", "kind",
 	"value", "recorded_at", "event_id", "opened_at", "category", "severity", "channel", "resolved_at", "resolved_after_hours",
 	"satisfaction", "resolved_recorded_at", "due_at", "amount", "currency", "status", "paid_at", "status_at", "paid_recorded_at",
-	"action", "cost", "arm", "outcome"}
+	"action", "cost", "arm", "outcome", "valid_from"}
 
 func (n columnName) String() string { return columnNames[n] }
 
@@ -112,6 +113,7 @@ var tableColumns = map[Stream][]column{
 		{colPaidRecordedAt, false}, {colEventID, false}},
 	Contacts: {{colCustomerID, true}, {colOccurredAt, true}, {colAction, false}, {colChannel, false},
 		{colCost, false}, {colArm, false}, {colOutcome, false}, {colRecordedAt, false}, {colEventID, false}},
+	Attributes: {{colCustomerID, true}, {colValidFrom, true}, {colRecordedAt, false}, {colEventID, false}},
 }
 
 // wordColumns are those of which there may be known texts.
@@ -165,8 +167,8 @@ func (m *Mapping) Validate(s Stream) error {
 			return fmt.Errorf("%s is given as a constant, so that values.%s translates nothing: keep one", k, k)
 		}
 	}
-	if s != Customers && len(m.Attributes) > 0 {
-		return fmt.Errorf("attributes are for the customers table only")
+	if s != Customers && s != Attributes && len(m.Attributes) > 0 {
+		return fmt.Errorf("attributes are for the customers and the attributes table only")
 	}
 	if len([]rune(m.Delimiter)) > 1 {
 		return fmt.Errorf("delimiter %q: give one character", m.Delimiter)
@@ -315,7 +317,7 @@ func (m *Mapping) resolve(s Stream, header []string) (*plan, error) {
 			}
 		}
 	}
-	if s == Customers {
+	if s == Customers || s == Attributes {
 		for i, name := range header {
 			keep := name != "" && !used[i] && !slices.Contains(m.Drop, name)
 			if len(m.Attributes) > 0 {

@@ -43,6 +43,9 @@ func (n *ndjsonRows) Place() (int, int) { return n.line, 1 }
 func (n *ndjsonRows) Row() []string     { return []string{strings.ToValidUTF8(string(n.raw), "\uFFFD")} }
 func (n *ndjsonRows) Close() error      { return nil }
 
+// Has tells whether the row has the key of a column, be it null.
+func (n *ndjsonRows) Has(column int) bool { return n.met[n.head[column]] }
+
 // column returns the place of a column, which may be a new one.
 func (n *ndjsonRows) column(name string) int {
 	i, ok := n.index[name]

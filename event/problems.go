@@ -12,7 +12,7 @@ type Problem struct {
 // rules say what is done with each kind of problem (docs/data.md). The first
 // ones are refused, and told by the reason.
 var rules = []struct{ name, rule string }{
-	{"future", "refused: it happened later than now; only a due date may lie ahead"},
+	{"future", "refused: it happened later than now; only a due date and an attribute may lie ahead"},
 	{"negative", "refused: an amount or length below 0; a refund is a status"},
 	{"absurd", "refused: a time outside 1900 to 2199, a number beyond a billion, an endless text"},
 	{"order", "refused: known, resolved or gone before it began"},

@@ -70,11 +70,12 @@ func (r readCloser) Close() error { return r.close() }
 // Rows yields the cells of one source, a file or the result of a query, row by
 // row under one header.
 //
-// It may have two methods more. Want(columns []bool) error is told, before the
+// It may have three methods more. Want(columns []bool) error is told, before the
 // first row and whenever the columns grow, which of them will be looked at.
 // IsTime(column int) bool tells that the cell of the row that Next returned was
 // a time where it came from, and is written as RFC 3339 whatever the mapping's
-// format is, without a zone if it had none.
+// format is, without a zone if it had none. Has(column int) bool tells whether
+// that row says anything in a column, be it that it is empty; without it all do.
 type Rows interface {
 	// Columns names the columns; they may grow from row to row.
 	Columns() []string
@@ -94,6 +95,7 @@ type Reader struct {
 	file    string
 	rows    Rows
 	isTime  func(column int) bool // nil: none is
+	has     func(column int) bool // nil: all are there
 	plan    *plan
 	mapping Mapping
 	stream  Stream
@@ -140,6 +142,9 @@ func NewRowReader(rows Rows, name string, s Stream, m Mapping) (*Reader, error) 
 	rd := &Reader{file: name, rows: rows, mapping: m, stream: s, seen: map[[16]byte]uint64{}, keep: newKeeper()}
 	if t, ok := rows.(interface{ IsTime(int) bool }); ok {
 		rd.isTime = t.IsTime
+	}
+	if h, ok := rows.(interface{ Has(int) bool }); ok {
+		rd.has = h.Has
 	}
 	if err := rd.resolve(); err != nil {
 		var fe *wantError
@@ -242,7 +247,7 @@ func (r *Reader) refuse(reason error) *RowError {
 
 // build turns cells into a validated record with ids.
 func (r *Reader) build(cells []string) (Record, error) {
-	rw := row{plan: r.plan, cells: cells, isTime: r.isTime, keep: &r.keep}
+	rw := row{plan: r.plan, cells: cells, isTime: r.isTime, has: r.has, keep: &r.keep}
 	rec, err := rw.record()
 	if err != nil {
 		return Record{}, err
@@ -266,6 +271,12 @@ func (r *Reader) build(cells []string) (Record, error) {
 // seen counts the identical rows of the same file before it.
 func identify(events []Event, seen map[[16]byte]uint64) {
 	if len(events) == 0 || events[0].ID != "" {
+		return
+	}
+	if events[0].Type == AttributeSet {
+		for i := range events {
+			events[i].ID = ContentID(&events[i], 0)
+		}
 		return
 	}
 	hash := contentHash(&events[0], 0)
@@ -344,7 +355,7 @@ func (k *keeper) customer(s string) string {
 // They are cut from a longer list.
 func (k *keeper) list(n int) []Event {
 	if len(k.events) < n {
-		k.events = make([]Event, 128)
+		k.events = make([]Event, max(n, 128))
 	}
 	return k.events[:0:n]
 }

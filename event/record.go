@@ -26,6 +26,7 @@ type row struct {
 	plan   *plan
 	cells  []string // good until the next row: what stays must be kept
 	isTime func(column int) bool
+	has    func(column int) bool
 	keep   *keeper
 	// unknown is what Record.Unknown becomes.
 	unknown []string
@@ -147,6 +148,8 @@ func (r *row) record() (Record, error) {
 		rec.Events, rec.Untimed = r.payment()
 	case Contacts:
 		rec.Events = r.contact()
+	case Attributes:
+		rec.Events = r.changes()
 	}
 	if r.err != nil {
 		return Record{}, r.err
@@ -276,4 +279,26 @@ func (r *row) contact() []Event {
 	e.Value, e.HasValue = r.amount(colCost)
 	e.Recorded = r.known(e.At, colRecordedAt)
 	return append(r.keep.list(1), e)
+}
+
+// changes makes an event of each attribute that the row has.
+func (r *row) changes() []Event {
+	base := Event{ID: r.id(), Customer: r.customer(), Type: AttributeSet, At: r.time(colValidFrom)}
+	base.Recorded = r.known(base.At, colRecordedAt)
+	events := r.keep.list(len(r.plan.attributes))
+	for _, i := range r.plan.attributes {
+		if r.has != nil && !r.has(i) {
+			continue
+		}
+		e := base
+		e.Kind, e.Outcome = r.plan.header[i], r.keep.word(strings.TrimSpace(r.cells[i]))
+		if base.ID != "" { // of the row, where an event is of one attribute
+			e.ID = base.ID + "/" + e.Kind
+		}
+		events = append(events, e)
+	}
+	if len(events) == 0 && r.err == nil {
+		r.err = &FieldError{"", "says nothing of any attribute: each column that no rule uses is one"}
+	}
+	return events
 }

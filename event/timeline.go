@@ -71,7 +71,8 @@ type AttributeChange struct {
 }
 
 // Timeline is the whole history of one customer, each stream ordered by time
-// of occurrence, ties by time of recording and id.
+// of occurrence, ties by time of recording and id; attributes by name and value
+// instead of the id.
 type Timeline struct {
 	Customer    Customer
 	Engagements []EngagementEvent
@@ -100,6 +101,8 @@ func NewTimeline(c Customer, events []Event) *Timeline {
 		switch e := &events[i]; e.Type {
 		case Engagement:
 			tl.Engagements = append(tl.Engagements, EngagementEvent{At: e.At, Recorded: e.Recorded, Kind: e.Kind, Value: e.Value, HasValue: e.HasValue})
+		case AttributeSet:
+			tl.Changes = append(tl.Changes, AttributeChange{At: e.At, Recorded: e.Recorded, Name: e.Kind, Value: e.Outcome})
 		case Contact:
 			tl.Contacts = append(tl.Contacts, ContactEvent{At: e.At, Recorded: e.Recorded, Action: e.Kind, Channel: e.Channel,
 				Cost: e.Value, Arm: e.Arm, Outcome: e.Outcome})
@@ -154,7 +157,23 @@ func NewTimeline(c Customer, events []Event) *Timeline {
 	slices.SortStableFunc(tl.Payments, func(a, b PaymentCase) int {
 		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Recorded, b.Recorded), cmp.Compare(a.ID, b.ID))
 	})
+	slices.SortFunc(tl.Changes, func(a, b AttributeChange) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Recorded, b.Recorded),
+			cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Superseded, b.Superseded))
+	})
 	return tl
+}
+
+// Attribute is what an attribute of the customer was at t as it was known
+// then: by the last of its changes, and without any, by the record of the
+// customer, which has no time. It is empty if nothing is known.
+func (tl *Timeline) Attribute(name string, t Time) string {
+	for i := len(tl.Changes) - 1; i >= 0; i-- {
+		if c := &tl.Changes[i]; c.Name == name && Visible(c.At, c.Recorded, t) && (c.Superseded == 0 || c.Superseded >= t) {
+			return c.Value
+		}
+	}
+	return tl.Customer.Attributes[name]
 }
 
 func newPayment(e *Event) PaymentCase {

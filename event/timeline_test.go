@@ -57,7 +57,7 @@ func randomEvents(r *rand.Rand, n int) []Event {
 	var events []Event
 	seen := map[string]bool{}
 	for range n {
-		e := Event{ID: fmt.Sprint(r.IntN(12)), Customer: "a", Type: Type(1 + r.IntN(8)), At: Time(r.IntN(4)),
+		e := Event{ID: fmt.Sprint(r.IntN(12)), Customer: "a", Type: Type(1 + r.IntN(9)), At: Time(r.IntN(4)),
 			Kind: fmt.Sprint(r.IntN(3)), Value: Amount(r.IntN(5)), HasValue: r.IntN(2) == 0}
 		e.Recorded = e.At + Time(r.IntN(2))
 		if key := e.ID + e.Type.String(); !seen[key] {

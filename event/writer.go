@@ -11,7 +11,7 @@ import (
 )
 
 // written are the columns of the input contract that a Writer writes, in this
-// order. Attributes follow the columns of the customers table.
+// order. Attributes follow the columns of the customers and attributes tables.
 var written = map[Stream][]string{
 	Customers:   {"customer_id", "signed_up_at", "churned_at", "churn_reason", "consent"},
 	Engagements: {"event_id", "customer_id", "occurred_at", "kind", "value", "recorded_at"},
@@ -21,6 +21,7 @@ var written = map[Stream][]string{
 		"paid_at", "status_at", "recorded_at", "paid_recorded_at"},
 	Contacts: {"event_id", "customer_id", "occurred_at", "action", "channel", "cost",
 		"arm", "outcome", "recorded_at"},
+	Attributes: {"event_id", "customer_id", "valid_from", "recorded_at"},
 }
 
 // Writer writes one input table as CSV, such as a Reader takes without a
@@ -39,13 +40,17 @@ type Writer struct {
 }
 
 // NewWriter writes the header of a table. The attributes are the columns that
-// follow in the customers table, in this order; other tables have none.
+// follow in the customers table, in this order. The attributes table takes one,
+// for a row with an empty cell would withdraw another; other tables have none.
 func NewWriter(w io.Writer, s Stream, attributes []string) (*Writer, error) {
 	names, ok := written[s]
 	if !ok {
 		return nil, fmt.Errorf("write %s: no such table", s)
 	}
-	if s != Customers && len(attributes) > 0 {
+	if s == Attributes && len(attributes) != 1 {
+		return nil, fmt.Errorf("write %s: name one attribute: a file is of one", s)
+	}
+	if s != Customers && s != Attributes && len(attributes) > 0 {
 		return nil, fmt.Errorf("write %s: attributes belong to the customers table", s)
 	}
 	t := &Writer{w: bufio.NewWriterSize(w, 1<<16), stream: s, attributes: slices.Clone(attributes)}
@@ -196,6 +201,26 @@ func (t *Writer) WriteContact(id, customer string, c *ContactEvent) error {
 	t.text(c.Arm)
 	t.text(c.Outcome)
 	t.recorded("recorded_at", c.Recorded, c.At)
+	return t.end()
+}
+
+// WriteAttribute writes a row of the attributes table. The id may be empty.
+func (t *Writer) WriteAttribute(id, customer string, c *AttributeChange) error {
+	if !t.begin(Attributes, customer) {
+		return t.err
+	}
+	if c.Name != t.attributes[0] {
+		t.fail(c.Name, "no such column: a file is of one attribute")
+	}
+	t.text(id)
+	t.text(customer)
+	t.occurred("valid_from", c.At)
+	if c.Recorded < c.At { // known ahead
+		t.time(c.Recorded)
+	} else {
+		t.recorded("recorded_at", c.Recorded, c.At)
+	}
+	t.text(c.Value)
 	return t.end()
 }
 

@@ -76,6 +76,12 @@ func TestWriterRows(t *testing.T) {
 				Cost: 300_000, Arm: "treat", Outcome: "answered"})
 		}, "event_id,customer_id,occurred_at,action,channel,cost,arm,outcome,recorded_at\n" +
 			"n1,a,2026-01-31T14:05:00Z,survey,email,0.3,treat,answered,\n"},
+		{Attributes, []string{"plan"}, func(w *Writer) {
+			w.WriteAttribute("1", "a", &AttributeChange{At: jan, Recorded: jan, Name: "plan", Value: "pro, big"})
+			w.WriteAttribute("2", "a", &AttributeChange{At: feb, Recorded: jan, Name: "plan"}) // known ahead
+		}, "event_id,customer_id,valid_from,recorded_at,plan\n" +
+			"1,a,2026-01-31T14:05:00Z,,\"pro, big\"\n" +
+			"2,a,2026-02-01T00:00:00.25Z,2026-01-31T14:05:00Z,\n"},
 	} {
 		t.Run(tt.stream.String(), func(t *testing.T) {
 			var b bytes.Buffer
@@ -115,6 +121,7 @@ func TestWriterRoundTrip(t *testing.T) {
 		Payments: []PaymentCase{{"p", jan, jan, 9_990_000, "EUR", mar, mar, feb, feb, mar, mar, 0},
 			{"q", feb, feb, Unit, "EUR", jan, feb, Never, Never, Never, Never, 0}},
 		Contacts: []ContactEvent{{feb, mar, "survey", "email", 300_000, "control", "", 0}},
+		Changes:  []AttributeChange{{jan, feb, "plan", "a", 0}, {feb, feb, "plan", "", 0}, {mar, feb, "plan", `"b"`, 0}},
 	}
 	write := map[Stream]func(w *Writer){
 		Customers: func(w *Writer) { w.WriteCustomer(&want.Customer) },
@@ -134,13 +141,18 @@ func TestWriterRoundTrip(t *testing.T) {
 			}
 		},
 		Contacts: func(w *Writer) { w.WriteContact("n", want.Customer.ID, &want.Contacts[0]) },
+		Attributes: func(w *Writer) {
+			for i, id := range []string{"1", "2", "3"} {
+				w.WriteAttribute(id, want.Customer.ID, &want.Changes[i])
+			}
+		},
 	}
 	var customer Customer
 	var events []Event
 	seen := map[string]bool{}
 	for _, s := range Streams() {
 		var attributes []string
-		if s == Customers {
+		if s == Customers || s == Attributes {
 			attributes = []string{"plan"}
 		}
 		var b bytes.Buffer

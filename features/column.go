@@ -36,7 +36,7 @@ func (e *Engine) addColumn(c Column, prefix string) error {
 		r.missing = fill.fill
 	}
 	r.moves = r.history || r.date
-	f := Feature{Name: e.free(prefix + SafeName(c.Name)), Family: c.Family, Unit: c.Unit, said: said, called: c.Name}
+	f := Feature{Name: e.free(prefix + SafeName(c.Name)), Family: c.Family, Unit: c.Unit, said: said}
 	if r.moves && prefix == "" {
 		return fmt.Errorf("%s: a wide table has no history and no dates: make days of them", owner)
 	}
@@ -87,18 +87,25 @@ func (r *columnReader) asOf(tl *event.Timeline, t event.Time) float64 {
 	return scale(int64(at.Sub(t)), perDay)
 }
 
-// text is what an attribute was at t: the last of its changes that had come and
-// was known.
+// text is what an attribute was at t.
 func (r *columnReader) text(tl *event.Timeline, t event.Time) string {
 	if !r.history {
 		return tl.Customer.Attributes[r.name]
 	}
-	for i := len(tl.Changes) - 1; i >= 0; i-- {
-		if c := &tl.Changes[i]; c.Name == r.name && event.Visible(c.At, c.Recorded, t) && (c.Superseded == 0 || c.Superseded >= t) {
-			return c.Value
-		}
+	if c := r.change(tl, t); c != nil {
+		return c.Value
 	}
 	return ""
+}
+
+// change is the last change of an attribute that had come and was known at t.
+func (r *columnReader) change(tl *event.Timeline, t event.Time) *event.AttributeChange {
+	for i := len(tl.Changes) - 1; i >= 0; i-- {
+		if c := &tl.Changes[i]; c.Name == r.name && event.Visible(c.At, c.Recorded, t) && (c.Superseded == 0 || c.Superseded >= t) {
+			return c
+		}
+	}
+	return nil
 }
 
 func checkLevels(levels []string) error {

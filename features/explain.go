@@ -60,6 +60,11 @@ func (e *Engine) Explain(column int, tl *event.Timeline, t event.Time) *Explanat
 		Sentence: e.Sentence(column, row), Computed: e.Computed(column)}
 	if a := e.steps[column].attribute; a != nil {
 		x.Attribute = a.text(tl, t)
+		if c := a.change(tl, t); a.history && c != nil {
+			it := item{at: c.At, known: c.Recorded, change: c}
+			x.Items = append(x.Items, Item{Stream: "attributes", Occurred: c.At, Recorded: c.Recorded, What: it.describe(t),
+				Why: []Reason{{x.Name, "the last change that was known"}}, item: it})
+		}
 	}
 	e.collect(x, column, column, row, tl, t)
 	slices.SortStableFunc(x.Items, func(a, b Item) int {

@@ -37,6 +37,11 @@ func keep(tl *event.Timeline, items []Item) *event.Timeline {
 			out.Contacts = append(out.Contacts, *p)
 		}
 	}
+	for i := range tl.Changes {
+		if p := &tl.Changes[i]; has(func(it *item) bool { return it.change == p }) {
+			out.Changes = append(out.Changes, *p)
+		}
+	}
 	return out
 }
 
@@ -127,7 +132,7 @@ features:
 			"20 days ago, 10 EUR, paid T; gap in the window\n5 days ago, 10 EUR, unpaid; gap in the window\n",
 		"paid": "10 without 0; paid: 10 money; sum of amount over payments where paid and currency == \"EUR\" in [t-30d, t); 0 where there are none\n" +
 			"20 days ago, 10 EUR, paid T (10); paid in the window, paid and currency == \"EUR\"\n",
-		"cus_plan": "0 without 0; plan: pro; attribute plan of the customer\n",
+		"cus_plan": "0 without 0; cus plan: pro; attribute plan of the customer\n",
 	} {
 		if got := tell(name); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", name, got, want)

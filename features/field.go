@@ -67,6 +67,9 @@ var fields = withTimes(map[string]map[string]field{
 	},
 	"attributes": {
 		"value": {func(it *item, _ event.Time) (int64, bool) {
+			if !plainNumber(it.change.Value) {
+				return 0, false // an error that nobody reads would cost memory
+			}
 			v, err := event.ParseAmount(it.change.Value)
 			return int64(v), err == nil
 		}, perUnit, "value", fixed},

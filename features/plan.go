@@ -27,9 +27,11 @@ type plan struct {
 	streams []streamPlan
 	series  []seriesPlan
 	windows []windowPlan
+	edges   []edge
 
 	seriesOf map[source]int
 	windowOf map[windowKey]int
+	edgeOf   map[edge]int
 }
 
 // streamPlan lists the series of one stream, parents first.
@@ -67,7 +69,15 @@ type seriesPlan struct {
 
 type windowPlan struct {
 	windowKey
-	whole int // the window that this one is a share of; 0 for none
+	first, end int // edges; end is 0 for all items up to t
+	whole      int // the window that this one is a share of; 0 for none
+}
+
+// edge is where windows of a series begin or end: so long before t. Edge 0 is
+// of no window.
+type edge struct {
+	series int
+	back   event.Duration
 }
 
 // windowKey says that a window ends offset before t, and which text of the items
@@ -87,8 +97,8 @@ const forever = event.Duration(1) << 62
 // text that the aggregate tells apart, if it does.
 func (p *plan) window(from source, where condition, width, offset event.Duration, text string, a aggregate) int {
 	if p.windows == nil {
-		p.windows = []windowPlan{{}}
-		p.seriesOf, p.windowOf = map[source]int{}, map[windowKey]int{}
+		p.windows, p.edges = []windowPlan{{}}, []edge{{}}
+		p.seriesOf, p.windowOf, p.edgeOf = map[source]int{}, map[windowKey]int{}, map[edge]int{}
 	}
 	s := p.one(from, where)
 	p.series[s].needs |= a.needs
@@ -101,7 +111,11 @@ func (p *plan) window(from source, where condition, width, offset event.Duration
 	if !ok {
 		w = len(p.windows)
 		p.windowOf[key] = w
-		p.windows = append(p.windows, windowPlan{windowKey: key})
+		plan := windowPlan{windowKey: key, first: p.edge(s, width+offset)}
+		if offset != 0 {
+			plan.end = p.edge(s, offset)
+		}
+		p.windows = append(p.windows, plan)
 	}
 	switch a.share {
 	case ofCondition:
@@ -112,6 +126,18 @@ func (p *plan) window(from source, where condition, width, offset event.Duration
 		p.windows[w].whole = p.window(from, where, width, offset, text, aggregate{})
 	}
 	return w
+}
+
+// edge returns the number of an edge.
+func (p *plan) edge(series int, back event.Duration) int {
+	key := edge{series, back}
+	e, ok := p.edgeOf[key]
+	if !ok {
+		e = len(p.edges)
+		p.edgeOf[key] = e
+		p.edges = append(p.edges, key)
+	}
+	return e
 }
 
 // extend makes a series, and what it is made of, reach back far enough.

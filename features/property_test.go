@@ -95,7 +95,7 @@ func history(r *rand.Rand, name string) (event.Customer, []event.Event) {
 			}
 			events = append(events, e)
 		}
-		switch r.IntN(4) {
+		switch r.IntN(5) {
 		case 0:
 			add(event.Engagement, at(), "x"+kind, value, has)
 		case 1:
@@ -109,6 +109,12 @@ func history(r *rand.Rand, name string) (event.Customer, []event.Event) {
 				if r.IntN(3) > 0 {
 					add(t, at(), kind, value, true)
 				}
+			}
+		case 3:
+			add(event.AttributeSet, at(), []string{"price", "tier", "ends", "other"}[r.IntN(4)], 0, false)
+			e := &events[len(events)-1]
+			if e.Outcome = []string{"", "1", "2.5", "a", "2026-01-05", "true"}[r.IntN(6)]; r.IntN(3) == 0 {
+				e.Recorded = e.At.Add(-event.Duration(r.IntN(20)) * 12 * event.Hour) // known ahead
 			}
 		default:
 			add(event.Contact, at(), kind, value, has)

@@ -15,6 +15,7 @@ type Workspace struct {
 	streams  []stream
 	series   []series
 	windows  []window
+	edges    []int // places where windows begin or end, as the plan numbers them
 	row      []float64
 	order    []int // of instants
 	args     [4]float64
@@ -125,7 +126,7 @@ func (w *Workspace) bind(e *Engine) {
 	p := &e.plan
 	*w = Workspace{engine: e, row: make([]float64, len(e.steps)), order: w.order,
 		streams: make([]stream, len(p.streams)), series: make([]series, len(p.series)),
-		windows: make([]window, max(1, len(p.windows)))}
+		windows: make([]window, max(1, len(p.windows))), edges: make([]int, len(p.edges))}
 	at := map[string]*stream{}
 	for i := range p.streams {
 		st := &w.streams[i]
@@ -161,6 +162,7 @@ func (w *Workspace) bind(e *Engine) {
 		}
 		win, plan := &w.windows[i], &p.windows[i]
 		win.width, win.offset = plan.width, plan.offset
+		win.edges = [2]int{plan.first, plan.end}
 		win.series, win.whole = &w.series[plan.series], &w.windows[plan.whole]
 		if plan.text >= 0 {
 			win.text = &win.series.stream.texts[plan.text]
@@ -200,16 +202,20 @@ func (w *Workspace) look(t event.Time) {
 			w.series[s].redo(t)
 		}
 	}
+	for i, e := range w.engine.plan.edges {
+		if i > 0 {
+			s := &w.series[e.series]
+			w.edges[i] = s.seek(min(w.edges[i], s.kept), t.Add(-e.back))
+		}
+	}
 	w.windows[0].t = t
 	for i := range w.windows[1:] {
 		win := &w.windows[1+i]
 		win.t = t.Add(-win.offset)
 		win.from = win.t.Add(-win.width)
-		win.first = win.seek(min(win.first, win.kept), win.from)
-		if win.offset == 0 {
-			win.end = len(win.at)
-		} else {
-			win.end = win.seek(min(max(win.first, win.end), win.kept), win.t)
+		win.first = w.edges[win.edges[0]]
+		if win.end = len(win.at); win.offset != 0 {
+			win.end = w.edges[win.edges[1]]
 		}
 	}
 }

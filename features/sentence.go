@@ -186,7 +186,7 @@ func (e *Engine) Sentence(column int, row []float32) string {
 		s = f.said.zero
 	}
 	if s == nil {
-		out := append(buf[:0], strings.ReplaceAll(orElse(f.called, f.Name), "_", " ")...)
+		out := append(buf[:0], strings.ReplaceAll(f.Name, "_", " ")...)
 		out = f.append(append(out, ": "...), x)
 		if f.Unit != "" && !missing {
 			out = append(append(out, ' '), f.Unit...)

@@ -45,11 +45,11 @@ features:
 		{"cus_plan", full, "on plan pro; since 800 days"},
 		{"cus_plan", row(-1, 3, 0, 1, 1, 1, 1, 1, 1), "on plan other; since 1 day"},
 		{"cus_plan", row(0, 3, 0, 1, 1, 1, 1, missing, 1), "on plan basic"},
-		{"cus_plan", row(missing, 3, 0, 1, 1, 1, 1, 1, 1), "plan: unknown"},
-		{"cus_seats", full, "seats: 3 seats"},
+		{"cus_plan", row(missing, 3, 0, 1, 1, 1, 1, 1, 1), "cus plan: unknown"},
+		{"cus_seats", full, "cus seats: 3 seats"},
 		{"cus_seats", row(1, missing, 0, 1, 1, 1, 1, 1, 1), "seats not known to pro"},
 		{"cus_seats", row(missing, missing, 0, 1, 1, 1, 1, 1, 1), "seats not known to unknown"}, // no clause to leave out
-		{"cus_region", full, "region: north"},                                                   // code 0 is no zero
+		{"cus_region", full, "cus region: north"},                                               // code 0 is no zero
 		{"rec", full, "silent for 24 days; usual gap 3 days; 2 of 365 days"},
 		{"rec", row(1, 3, 0, 1, 2, missing, 0, 1, 1), "silent for 1 day; 2 of 365 days"},
 		{"rec", row(1, 3, 0, 1, missing, 1, 0, 1, 1), "silent for 1 day; usual gap 1 day"},

@@ -205,7 +205,6 @@ type Feature struct {
 	Window event.Duration // 0 if it has none
 
 	said          *sentences
-	called        string // in place of the name, where there is no sentence
 	window, level string // for sentences
 	offset        event.Duration
 }

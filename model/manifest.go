@@ -12,12 +12,14 @@ import (
 // writes and reads. Format 1 is frozen: what a file of it means never changes,
 // and every later program reads it. Whatever is added, be it a field, a
 // member, a kind or an operator, is a new version with an entry in additions.
-const FormatVersion = 1
+const FormatVersion = 2
 
 // additions are what versions after the first brought. Write gives a file the
 // lowest version that has all that its model uses, so that older programs read
 // whatever they can, and call the rest newer and not damaged.
-var additions []addition
+var additions = []addition{
+	{2, "features of revision 2", func(m *Model) bool { return m.Features.Revision() >= 2 }},
+}
 
 type addition struct {
 	version int // FormatVersion when it was added

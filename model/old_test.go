@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"churn/features"
 	"churn/model/gbdt"
 )
 
@@ -56,9 +57,10 @@ func TestOldFiles(t *testing.T) {
 		tail = finish(t, tail)
 		tail.Manifest.Bands.Basis = "by hand"
 		writeOldFile(t, "v1-tail", tail)
+		writeOldFile(t, "v2-features", newerModel(t))
 	}
 	files, err := filepath.Glob(filepath.Join(oldModels, "*.churn"))
-	if err != nil || len(files) < 6 {
+	if err != nil || len(files) < 7 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -138,6 +140,23 @@ func symmetricModel(t *testing.T) *Model {
 	}
 	return finish(t, &Model{Linear: testLinear(), Forest: f,
 		Manifest: Manifest{Kind: "blend", Weights: Weights{Linear: 0.25, Forest: 0.75}}})
+}
+
+// newerModel is the additive model over features of revision 2, of the same names.
+func newerModel(t *testing.T) *Model {
+	set, err := features.Parse([]byte(`
+version: 1
+attributes:
+- {name: plan, type: category, levels: [basic, pro], history: true}
+features:
+- {name: "eng_n_{w}", from: engagement, agg: weeks, windows: [30d], offset: 7d}
+- {name: "pay_amt_{w}", from: payments, agg: median, field: amount, windows: [90d]}
+- {name: eng_rec, from: attributes, agg: recency, windows: [365d], fill: 400}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return finish(t, &Model{Features: set, Linear: testLinear(), Manifest: Manifest{Kind: "logistic", Weights: Weights{Linear: 1}}})
 }
 
 // expect scores a row in every respect.

@@ -50,8 +50,8 @@ func FactsOf(tl *event.Timeline, t event.Time, absent ...event.Stream) Facts {
 type history struct {
 	*event.Timeline
 	t        event.Time
-	has      [5]bool    // by stream
-	start    event.Time // of tenure
+	has      [event.Attributes + 1]bool // by stream
+	start    event.Time                 // of tenure
 	hasStart bool
 }
 
@@ -103,7 +103,7 @@ func (h *history) customer(f *Facts) {
 	}
 	for _, layout := range []string{time.DateOnly, "01-02"} {
 		// Parse reads a day without a year into year 0, which was a leap year.
-		if day, err := time.Parse(layout, h.Customer.Attributes["birthday"]); err == nil {
+		if day, err := time.Parse(layout, h.Attribute("birthday", h.t)); err == nil {
 			f.IsBirthday = sameDay(day.Month(), day.Day(), today)
 			f.learn("is_birthday")
 		}

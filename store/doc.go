@@ -8,7 +8,8 @@
 //  2. [DB.Append] and [DB.PutCustomers] keep what happened ([DB.Sink] is the
 //     same for an import); [DB.SaveScores], [DB.SaveDecisions],
 //     [DB.SaveOutcome] and [DB.SyncPromotions] keep what was made of it;
-//  3. [DB.Timelines] reads all histories in order, [DB.Timeline] one;
+//  3. [DB.Timelines] reads all histories in order, [DB.Timeline] one, and
+//     [DB.ForeignWrites] says whether one that was kept may have changed;
 //  4. [DB.Close] commits what is under way and tidies the files.
 //
 // # What an acknowledgement means

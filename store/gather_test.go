@@ -47,6 +47,9 @@ func messy(t *testing.T, seed uint64, customers, rows int) []event.Input {
 				[]string{"", fmt.Sprint("p", rng.IntN(rows/2))}[rng.IntN(2)])
 		}},
 		{event.Contacts, "customer_id,occurred_at,action,cost", func() string { return fmt.Sprintf("%s,%s,call,%d", who(), day(), rng.IntN(2)) }},
+		{event.Attributes, "customer_id,valid_from,plan,region,event_id", func() string {
+			return fmt.Sprintf("%s,%s,%d,%s,%s", who(), day(), rng.IntN(3), []string{"", "x"}[rng.IntN(2)], []string{"", fmt.Sprint("a", rng.IntN(rows))}[rng.IntN(2)])
+		}},
 	}
 	var inputs []event.Input
 	for i, tb := range tables {

@@ -72,6 +72,7 @@ type DB struct {
 	writerPool *sql.DB
 	reader     *gorm.DB
 	readerPool *sql.DB
+	foreign    *foreign
 
 	jobs    chan *job
 	stopped chan struct{} // closed when the writer has ended
@@ -129,6 +130,9 @@ func open(ctx context.Context, path string, o Options) (_ *DB, err error) {
 	if db.reader, db.readerPool, err = openReaders(path, o); err != nil {
 		return nil, err
 	}
+	if db.foreign, err = openForeign(ctx, path, o, db.writerPool); err != nil {
+		return nil, err
+	}
 	return db, nil
 }
 
@@ -156,12 +160,12 @@ func (db *DB) Close() error {
 		// SQLite carries the log over when the last connection closes. After
 		// a failed flush that could make the loss permanent: leave the log
 		// to the next start and the connection to the end of the process.
-		return db.readerPool.Close()
+		return errors.Join(db.foreign.look.Close(), db.readerPool.Close())
 	}
 	if err := optimize(db.writerPool); err != nil && fault(err) != faultBusy {
 		return errors.Join(wrap("close database", err), db.closePools())
 	}
-	if err := db.readerPool.Close(); err != nil {
+	if err := errors.Join(db.foreign.look.Close(), db.readerPool.Close()); err != nil {
 		return errors.Join(wrap("close database", err), db.closePools())
 	}
 	_, err := truncateLog(db.writerPool, eraseWait, db.o.BusyTimeout)
@@ -170,6 +174,9 @@ func (db *DB) Close() error {
 
 func (db *DB) closePools() error {
 	var errs []error
+	if db.foreign != nil {
+		errs = append(errs, db.foreign.look.Close())
+	}
 	for _, p := range []*sql.DB{db.readerPool, db.writerPool} {
 		if p != nil {
 			errs = append(errs, p.Close())

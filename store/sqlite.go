@@ -66,6 +66,10 @@ const (
 	logLimitBytes   = 64 << 20
 )
 
+// dataVersion asks a connection for a number that changes when another one has
+// committed; see foreign.
+const dataVersion = "PRAGMA data_version"
+
 // connector opens connections with settings that a DSN cannot carry. The
 // driver is a value of ours, so that nothing is registered globally.
 type connector struct {
@@ -129,6 +133,17 @@ func openReaders(path string, o Options) (*gorm.DB, *sql.DB, error) {
 		"_cache_size=-8000",
 		"_stmt_cache_size=64",
 	), o.Readers)
+}
+
+// openLookout opens the connection that looks for writes of others.
+func openLookout(path string, o Options) (*sql.DB, error) {
+	_, pool, err := openPool(dsn(path,
+		"mode=ro",
+		"_query_only=on",
+		fmt.Sprintf("_busy_timeout=%d", o.BusyTimeout.Milliseconds()),
+		"_stmt_cache_size=2",
+	), 1)
+	return pool, err
 }
 
 // dsn makes a URI of a path. Characters that mean something in a URI are

@@ -4,17 +4,24 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 
 	"churn/event"
 )
 
 // Timeline returns the history of one customer. An unknown one is ErrNotFound.
 func (db *DB) Timeline(ctx context.Context, customerID string) (*event.Timeline, error) {
+	tl, _, err := db.History(ctx, customerID)
+	return tl, err
+}
+
+// History is Timeline with the events that the history was made of.
+func (db *DB) History(ctx context.Context, customerID string) (*event.Timeline, []event.Event, error) {
 	c, events, err := db.history(ctx, customerID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return event.NewTimeline(c, events), nil
+	return event.NewTimeline(c, events), events, nil
 }
 
 // history reads a customer and the events in one transaction.
@@ -167,6 +174,32 @@ func (db *DB) Fingerprint(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return d.Sum(), nil
+}
+
+// Streams lists those of the given streams of which there is an event. It is
+// quick for those; for each of the others it reads an index to its end.
+func (db *DB) Streams(ctx context.Context, among ...event.Stream) ([]event.Stream, error) {
+	var streams []event.Stream
+	err := db.snapshot(ctx, func(t *sql.Tx) error {
+		for _, s := range among {
+			types := []any{0} // which is none
+			for typ := event.Type(1); typ != 0; typ++ {
+				if typ.Stream() == s && s != event.Customers {
+					types = append(types, int64(typ))
+				}
+			}
+			some := false
+			query := `SELECT EXISTS (SELECT 1 FROM events WHERE type IN (?` + strings.Repeat(", ?", len(types)-1) + `))`
+			if err := t.QueryRowContext(ctx, query, types...).Scan(&some); err != nil {
+				return err
+			}
+			if some {
+				streams = append(streams, s)
+			}
+		}
+		return nil
+	})
+	return streams, db.readError(ctx, "list the streams", err)
 }
 
 // TypeSummary counts the events of one type.

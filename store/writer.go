@@ -174,7 +174,7 @@ func (db *DB) transact(group []*job) (err error) {
 		}
 		rows += j.rows
 	}
-	if err := g.Commit().Error; err != nil {
+	if err := db.foreign.commit(db.writerPool, func() error { return g.Commit().Error }); err != nil {
 		return err
 	}
 	if db.o.OnCommit != nil {

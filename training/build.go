@@ -36,9 +36,10 @@ const MatrixFormat = 1
 type MatrixInfo struct {
 	Format int `json:"format"`
 	// Rows of this file, and the sum of their fingerprints, in hex: see
-	// features.RowFingerprint.
-	Rows     int    `json:"rows"`
-	Checksum string `json:"checksum"`
+	// features.RowFingerprint. A stream does not have what is known only at its
+	// end, nor what only a whole or a shard of it has.
+	Rows     int    `json:"rows,omitzero"`
+	Checksum string `json:"checksum,omitzero"`
 	// Observations tells rows that training makes from rows as of AsOf.
 	Observations bool             `json:"observations"`
 	Labels       bool             `json:"labels"`
@@ -48,13 +49,13 @@ type MatrixInfo struct {
 	HeldOut      float64          `json:"held_out"`
 	Seed         uint64           `json:"seed"`
 	// Shard, from 1, of Shards.
-	Shard  int `json:"shard"`
-	Shards int `json:"shards"`
+	Shard  int `json:"shard,omitzero"`
+	Shards int `json:"shards,omitzero"`
 	// Customers and Findings are of all the data, Counts of this file.
-	Customers          int       `json:"customers"`
+	Customers          int       `json:"customers,omitzero"`
 	Counts             Counts    `json:"counts,omitempty"`
 	Findings           []Finding `json:"findings,omitempty"`
-	DataFingerprint    string    `json:"data_fingerprint"`
+	DataFingerprint    string    `json:"data_fingerprint,omitzero"`
 	FeatureFingerprint string    `json:"feature_fingerprint"`
 	// DeclaredFingerprint is of the set before its levels were frozen.
 	DeclaredFingerprint string `json:"declared_fingerprint"`
@@ -129,23 +130,46 @@ func Freeze(ctx context.Context, src Source, p Plan) (*features.Engine, error) {
 	return e, err
 }
 
+func (b *Build) check() error {
+	if err := b.defaults(); err != nil {
+		return err
+	}
+	switch {
+	case b.Definition.Kind == "label":
+		return fmt.Errorf("a definition of kind label is for a wide table: it needs no matrix")
+	case b.Features == nil || b.Through == event.Never:
+		return fmt.Errorf("a matrix needs a feature set and the end of the data")
+	case len(b.At) > 0 && len(b.AsOf) > 0:
+		return fmt.Errorf("a matrix has observations or rows as of an instant, not both")
+	case b.Shards < 0 || b.Shards > 1<<16 || b.Shards > 0 && (b.Shard < 1 || b.Shard > b.Shards):
+		return fmt.Errorf("shard %d/%d: count from 1 to their number, at most 65536", b.Shard, b.Shards)
+	}
+	return nil
+}
+
+// info is what is known of a matrix before its rows.
+func (b *Build) info(e *features.Engine, times []event.Time) (*MatrixInfo, error) {
+	m := &MatrixInfo{Format: MatrixFormat, Observations: len(b.AsOf) == 0, Labels: b.Labels, Definition: b.Definition,
+		Through: b.Through, Snapshots: times, HeldOut: b.HeldOut, Seed: b.Seed, FeatureFingerprint: e.Fingerprint()}
+	set, err := e.Set().Marshal()
+	if err != nil {
+		return nil, err
+	}
+	m.Features = string(set)
+	if m.Columns, err = matrixColumns(e); err != nil {
+		return nil, err
+	}
+	m.DeclaredFingerprint, err = b.Features.Fingerprint()
+	return m, err
+}
+
 // BuildMatrix writes rows of features with what they are, as Parquet: one block
 // of customers after the other, in memory that does not grow with their number.
 // The levels are frozen as Train freezes them, on all customers whatever the
 // shard.
 func BuildMatrix(ctx context.Context, src Source, w io.Writer, b Build) (*MatrixInfo, error) {
-	if err := b.defaults(); err != nil {
+	if err := b.check(); err != nil {
 		return nil, err
-	}
-	switch {
-	case b.Definition.Kind == "label":
-		return nil, fmt.Errorf("a definition of kind label is for a wide table: it needs no matrix")
-	case b.Features == nil || b.Through == event.Never:
-		return nil, fmt.Errorf("a matrix needs a feature set and the end of the data")
-	case len(b.At) > 0 && len(b.AsOf) > 0:
-		return nil, fmt.Errorf("a matrix has observations or rows as of an instant, not both")
-	case b.Shards < 0 || b.Shards > 1<<16 || b.Shards > 0 && (b.Shard < 1 || b.Shard > b.Shards):
-		return nil, fmt.Errorf("shard %d/%d: count from 1 to their number, at most 65536", b.Shard, b.Shards)
 	}
 	times, split, err := b.instants()
 	if err != nil {
@@ -156,20 +180,11 @@ func BuildMatrix(ctx context.Context, src Source, w io.Writer, b Build) (*Matrix
 	if err != nil {
 		return nil, err
 	}
-	m := &MatrixInfo{Format: MatrixFormat, Observations: len(b.AsOf) == 0, Labels: b.Labels, Definition: b.Definition,
-		Through: b.Through, Snapshots: times, HeldOut: b.HeldOut, Seed: b.Seed, Shard: max(b.Shard, 1), Shards: max(b.Shards, 1),
-		Customers: checks.customers, Findings: checks.findings(), Counts: Counts{}, FeatureFingerprint: engine.Fingerprint()}
-	if m.Columns, err = matrixColumns(engine); err != nil {
-		return nil, err
-	}
-	set, err := engine.Set().Marshal()
+	m, err := b.info(engine, times)
 	if err != nil {
 		return nil, err
 	}
-	m.Features = string(set)
-	if m.DeclaredFingerprint, err = b.Features.Fingerprint(); err != nil {
-		return nil, err
-	}
+	m.Shard, m.Shards, m.Customers, m.Findings = max(b.Shard, 1), max(b.Shards, 1), checks.customers, checks.findings()
 	if m.DataFingerprint, err = src.Fingerprint(ctx); err != nil {
 		return nil, err
 	}
@@ -177,11 +192,9 @@ func BuildMatrix(ctx context.Context, src Source, w io.Writer, b Build) (*Matrix
 	if err != nil {
 		return nil, err
 	}
-	sum, err := b.write(ctx, src, out, o, engine, m)
-	if err != nil {
+	if err := b.write(ctx, src, out, o, engine, m); err != nil {
 		return nil, err
 	}
-	m.Checksum = fmt.Sprintf("%016x", sum)
 	text, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
@@ -189,12 +202,28 @@ func BuildMatrix(ctx context.Context, src Source, w io.Writer, b Build) (*Matrix
 	return m, cmp.Or(out.Say(table.MatrixKey, string(text)), out.Close())
 }
 
-// write observes customers and writes their rows in blocks.
-func (b *Build) write(ctx context.Context, src Source, out *table.MatrixWriter, o *Observer, e *features.Engine, m *MatrixInfo) (sum uint64, err error) {
+// Histories are those of a Source, or of a part of its customers.
+type Histories interface {
+	// Timelines is as of a Source, but may be called once only.
+	Timelines(ctx context.Context, fn func(*event.Timeline) error) error
+}
+
+// rowWriter is where rows of a matrix go.
+type rowWriter interface {
+	WriteRows(rows *table.MatrixRows) error
+}
+
+// maxBlockEvents is after how many events a block is full, if not of customers.
+const maxBlockEvents = 1 << 18
+
+// write observes customers and writes their rows in blocks. It counts them in
+// m.
+func (b *Build) write(ctx context.Context, src Histories, out rowWriter, o *Observer, e *features.Engine, m *MatrixInfo) (err error) {
 	block := make(someHistories, 0, 256)
 	rows := &table.MatrixRows{}
 	width := len(e.Features())
-	done := 0
+	done, size, sum := 0, 0, uint64(0)
+	m.Counts = Counts{}
 	flush := func() error {
 		rows.Clear()
 		if m.Observations {
@@ -215,14 +244,15 @@ func (b *Build) write(ctx context.Context, src Source, out *table.MatrixWriter, 
 		m.Rows += len(rows.Customers)
 		done += len(block)
 		b.Progress("computing features", done, m.Customers)
-		block = block[:0]
+		block, size = block[:0], 0
 		return out.WriteRows(rows)
 	}
 	err = src.Timelines(ctx, func(tl *event.Timeline) error {
 		if !b.in(tl.Customer.ID) {
 			return ctx.Err()
 		}
-		if block = append(block, tl); len(block) == cap(block) {
+		size += len(tl.Engagements) + len(tl.Complaints) + len(tl.Payments) + len(tl.Contacts) + len(tl.Changes)
+		if block = append(block, tl); len(block) == cap(block) || size >= maxBlockEvents {
 			return flush()
 		}
 		return ctx.Err()
@@ -230,7 +260,8 @@ func (b *Build) write(ctx context.Context, src Source, out *table.MatrixWriter, 
 	if err == nil && len(block) > 0 {
 		err = flush()
 	}
-	return sum, err
+	m.Checksum = fmt.Sprintf("%016x", sum)
+	return err
 }
 
 // someHistories is a source of those at hand.

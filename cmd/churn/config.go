@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"churn/event"
@@ -85,6 +86,9 @@ type serverConfig struct {
 	Keys   []keyConfig `yaml:"keys"`
 	// ShadowShare of the customers scored is scored by the challenger as well.
 	ShadowShare float64 `yaml:"shadow_share"`
+	// Cache is the memory for the histories of customers scored lately; 0 keeps
+	// none.
+	Cache byteSize `yaml:"cache"`
 }
 
 type keyConfig struct {
@@ -105,7 +109,7 @@ func defaultConfig() config {
 		Outreach: outreachConfig{Holdout: holdoutConfig{0.05, "1"}, Explore: 0.02, QuietFrom: 20 * 60, QuietTo: 9 * 60,
 			TimeZone: "UTC", Economics: economicsConfig{MarginRate: e.MarginRate, DiscountMonthly: e.DiscountMonthly,
 				ReturnedHazard: e.ReturnedHazard}},
-		Server: serverConfig{Listen: "127.0.0.1:8080", ShadowShare: 1},
+		Server: serverConfig{Listen: "127.0.0.1:8080", ShadowShare: 1, Cache: 256 << 20},
 	}
 }
 
@@ -220,7 +224,13 @@ func (c *config) featureSet() (*features.Set, error) {
 			return nil, fmt.Errorf("%s: %w", c.path(c.Features), err)
 		}
 	}
-	set.Attributes = append(set.Attributes, c.Attributes...)
+	for _, col := range c.Attributes {
+		// A set that was locked has them, with their levels.
+		i := slices.IndexFunc(set.Attributes, func(own features.Column) bool { return own.Name == col.Name && own.Type == col.Type })
+		if i < 0 {
+			set.Attributes = append(set.Attributes, col)
+		}
+	}
 	// The attributes are checked together with the rest.
 	if _, err := set.Lock(features.NewCensus(set)).Compile(); err != nil {
 		return nil, fmt.Errorf("attributes: %w", err)

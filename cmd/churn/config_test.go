@@ -74,6 +74,9 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"import: {max_bad_share: -0.1}", "import.max_bad_share"},
 		{"outreach: {time_zone: Mars/Olympus}", "outreach.time_zone"},
 		{"server: {shadow_share: 1.5}", "server.shadow_share"},
+		{"server: {cache: 256 parsecs}", "line 1: "},
+		{"server: {cache: -1}", "line 1: "},
+		{"server: {cache: 99999999999999GB}", "line 1: "},
 		{"server: {shadow_share: .nan}", "server.shadow_share"},
 		{"model: Üben", "model: "},
 		{"trusted_keys: [{id: a b, public: x}]", "trusted_keys[0]: id"},
@@ -108,6 +111,14 @@ func TestParseConfigBands(t *testing.T) {
 }
 
 // TestPolicy says that what only serving uses is checked, too.
+func TestParseConfigCache(t *testing.T) {
+	for text, want := range map[string]byteSize{"": 256 << 20, "server: {cache: 0}": 0, "server: {cache: 2GB}": 2 << 30} {
+		if got := parse(t, text).Server.Cache; got != want {
+			t.Errorf("%q is %d bytes, want %d", text, got, want)
+		}
+	}
+}
+
 func TestPolicy(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                         "",

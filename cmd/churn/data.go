@@ -64,8 +64,8 @@ func (c *config) through(ctx context.Context, db *store.DB) (event.Time, error) 
 	}
 	last := event.Time(0)
 	for _, t := range sum.Types {
-		// A due date may lie ahead of the data; what was recorded does not.
-		if t.Type != event.PaymentDue {
+		// What may be known ahead may lie ahead of the data; the rest does not.
+		if !t.Type.Ahead() {
 			last = max(last, t.Last)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 func (a *app) featuresCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "features",
-		Short: "List, explain and check features, and write a matrix of them",
+		Short: "List, explain, check and freeze features, and write a matrix of them",
 		Long: `Features are those of the project file, of a file named with --features, or of a
 stored model named with --model-version, then with that model's levels,
 definition of churn and seed.`,
@@ -60,21 +60,32 @@ warnings do not.`,
 	for _, c := range []*cobra.Command{list, explain, check} {
 		set.register(c)
 	}
-	cmd.AddCommand(list, explain, check, a.buildFeaturesCommand())
+	cmd.AddCommand(list, explain, check, a.lockFeaturesCommand(), a.buildFeaturesCommand())
 	return cmd
 }
 
 // setFlags say which feature set is meant.
-type setFlags struct{ file, version string }
+type setFlags struct{ file, version, through string }
 
 func (s *setFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.file, "features", "", "file of a feature set, instead of the project file's")
 	cmd.Flags().StringVar(&s.version, "model-version", "", "version or alias of a stored model, whose set is meant")
 }
 
+// registerThrough adds the flag that says where the data ends.
+func (s *setFlags) registerThrough(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.through, "through", "", "end of the data, instead of the project file's")
+}
+
 // choose reads the set. That of a model comes with what churn meant when it was
 // trained and who was held out.
 func (s *setFlags) choose(a *app, c *config) (*features.Set, error) {
+	if s.through != "" {
+		if _, err := event.ParseTime(s.through); err != nil {
+			return nil, usagef("--through: %w", err)
+		}
+		c.Training.Through = s.through
+	}
 	switch {
 	case s.file != "" && s.version != "":
 		return nil, usagef("give either --features or --model-version")

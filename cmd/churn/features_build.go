@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"churn/event"
+	tables "churn/features/table"
 	"churn/model"
 	"churn/training"
 )
@@ -19,6 +20,8 @@ import (
 type buildFlags struct {
 	set             setFlags
 	out, shard      string
+	arrow           bool
+	maxEvents       int
 	snapshots, asOf []string
 	labels          bool
 	histories       historyFlags
@@ -28,27 +31,38 @@ func (a *app) buildFeaturesCommand() *cobra.Command {
 	var f buildFlags
 	cmd := &cobra.Command{
 		Use:   "build",
-		Short: "Write the matrix of features as Parquet",
+		Short: "Write the matrix of features as Parquet, or as a stream of Arrow",
 		Long: `Build writes the observations that training would make, with their features, in
 memory that does not grow with the number of customers. With --snapshots it
 observes at other instants, with --as-of it writes everybody who has not left,
 as churn score does. What the columns mean and what the matrix was made from is
 in the file. A file is written under another name and renamed when it is
-complete. One line of JSON on standard error tells the rows and their checksum.`,
+complete. One line of JSON on standard error tells the rows and their checksum.
+
+With --arrow it reads events from standard input, as an Arrow IPC stream sorted by
+customer and time, and writes rows to standard output as another, in constant
+memory: once for each part of the customers that another engine has put in order.
+It needs a set whose levels are frozen (churn features lock, or --model-version)
+and the end of the data (--through). A stream after an error is cut in the middle
+of a message, and the exit code is 1.`,
 		Example: `  churn features build --out matrix.parquet --labels
   churn features build --out today.parquet --as-of 2026-01-31 --model-version champion
-  churn features build --out part-1.parquet --labels --shard 1/4`,
+  churn features build --out part-1.parquet --labels --shard 1/4
+  churn features build --arrow --features locked.yaml --through 2026-01-31 < events.arrows > rows.arrows`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.buildFeatures(cmd.Context(), &f) },
 	}
 	f.set.register(cmd)
 	f.histories.register(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&f.out, "out", "", "Parquet file to write (required)")
+	fl.StringVar(&f.out, "out", "", "Parquet file to write (required without --arrow)")
 	fl.StringSliceVar(&f.snapshots, "snapshots", nil, "instants to observe at (default: those of training)")
 	fl.StringSliceVar(&f.asOf, "as-of", nil, "instants to write every customer at who has not left, instead of observations")
 	fl.BoolVar(&f.labels, "labels", false, "also write who churned, where it is known, and why")
 	fl.StringVar(&f.shard, "shard", "", "write one part of the customers only: 1/4 is the first of four")
+	f.set.registerThrough(cmd)
+	fl.BoolVar(&f.arrow, "arrow", false, "read events and write rows as Arrow IPC streams on standard input and output")
+	fl.IntVar(&f.maxEvents, "max-events", tables.DefaultMaxEvents, "with --arrow: events of one customer, which are held in memory; more are an error")
 	return cmd
 }
 
@@ -68,7 +82,10 @@ type built struct {
 
 func (f *buildFlags) build(plan training.Plan) (training.Build, error) {
 	b := training.Build{Plan: plan, Labels: f.labels}
-	if f.out == "" {
+	if err := f.checkArrow(); err != nil {
+		return b, err
+	}
+	if f.out == "" && !f.arrow {
 		return b, usagef("--out is missing: name a Parquet file to write")
 	}
 	if len(f.snapshots) > 0 && len(f.asOf) > 0 {
@@ -102,6 +119,9 @@ func (f *buildFlags) build(plan training.Plan) (training.Build, error) {
 func (a *app) buildFeatures(ctx context.Context, f *buildFlags) (err error) {
 	if _, err := f.build(training.Plan{}); err != nil {
 		return err
+	}
+	if f.arrow {
+		return a.buildArrow(ctx, f)
 	}
 	p := a.progress()
 	defer p.finish()

@@ -19,7 +19,7 @@ func (a *app) importCommand() *cobra.Command {
 	var from string
 	cmd := &cobra.Command{
 		Use:   "import [FILE...]",
-		Short: "Import customers, engagement, complaints, payments and contacts",
+		Short: "Import customers, engagement, complaints, payments, contacts and attributes",
 		Long: `Import reads the sources of the project file, a directory (--from), or the files
 named, whose names tell their tables (payments.csv, complaints.ndjson.gz).
 Importing twice changes nothing. A row that cannot be read is reported with

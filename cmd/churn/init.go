@@ -50,8 +50,15 @@ func (a *app) initProject(ctx context.Context, dir string, force bool) error {
 	p := a.progress()
 	defer p.finish()
 	l := newLook()
-	for _, in := range inputs {
+	for i, in := range inputs {
 		p.show("reading "+in.Path, 0, 0)
+		if in.Stream == event.Attributes {
+			if in.Mapping, err = recognise(ctx, in); err != nil {
+				return err
+			}
+			in = fileInput(in.Stream, in.Path, in.Mapping)
+			inputs[i] = in
+		}
 		if err := l.file(ctx, in); err != nil {
 			return err
 		}
@@ -68,6 +75,9 @@ func (a *app) initProject(ctx context.Context, dir string, force bool) error {
 		}
 		if !slices.Contains(pr.sources[in.Stream], rel) {
 			pr.sources[in.Stream] = append(pr.sources[in.Stream], rel)
+			if len(in.Mapping.Columns)+len(in.Mapping.Drop) > 0 {
+				pr.mappings[rel] = in.Mapping
+			}
 		}
 	}
 	if err := os.WriteFile(path, pr.yaml(), 0o644); err != nil {
@@ -85,6 +95,7 @@ type look struct {
 	customers, churned int
 	attributes         map[string]map[string]bool // distinct values, up to a limit
 	numbers            map[string]bool            // attributes that are numbers so far
+	history            map[string]bool            // attributes with changes
 	columns            map[event.Stream][]string  // headers that do not fit
 	activity           map[string][]event.Time    // by customer
 	last               event.Time
@@ -92,7 +103,7 @@ type look struct {
 }
 
 func newLook() *look {
-	return &look{attributes: map[string]map[string]bool{}, numbers: map[string]bool{},
+	return &look{attributes: map[string]map[string]bool{}, numbers: map[string]bool{}, history: map[string]bool{},
 		columns: map[event.Stream][]string{}, activity: map[string][]event.Time{}}
 }
 
@@ -133,7 +144,11 @@ func (l *look) file(ctx context.Context, in event.Input) error {
 			if e.Type == event.Engagement || e.Type == event.PaymentPaid {
 				l.activity[e.Customer] = append(l.activity[e.Customer], e.At)
 			}
-			if e.Type != event.PaymentDue {
+			if e.Type == event.AttributeSet {
+				l.history[e.Kind] = true
+				l.attribute(e.Kind, e.Outcome)
+			}
+			if !e.Type.Ahead() {
 				l.last = max(l.last, e.At)
 			}
 		}
@@ -150,22 +165,75 @@ func (l *look) customer(c *event.Customer) {
 		l.last = max(l.last, c.ChurnedAt)
 	}
 	for name, v := range c.Attributes {
-		values := l.attributes[name]
-		if values == nil {
-			values = map[string]bool{}
-			l.attributes[name] = values
-			l.numbers[name] = true
-		}
-		if len(values) < maxLook {
-			values[v] = true
-		}
-		l.numbers[name] = l.numbers[name] && isNumber(v)
+		l.attribute(name, v)
 	}
+}
+
+func (l *look) attribute(name, v string) {
+	values := l.attributes[name]
+	if values == nil {
+		values = map[string]bool{}
+		l.attributes[name] = values
+		l.numbers[name] = true
+	}
+	if v == "" { // withdrawn
+		return
+	}
+	if len(values) < maxLook {
+		values[v] = true
+	}
+	l.numbers[name] = l.numbers[name] && isNumber(v)
+}
+
+// What the columns of a table are called that keeps every state of a row (a
+// slowly changing dimension of type 2): since when a row holds, and what is
+// filled in later or is no attribute.
+var (
+	startNames = []string{"dbt_valid_from", "effective_from", "effective_date", "effective_at", "valid_since", "start_date", "starts_at",
+		"start_at", "from_date", "date_from", "changed_at"}
+	rowNames = []string{"valid_to", "valid_until", "dbt_valid_to", "effective_to", "effective_until", "end_date", "ends_at", "end_at",
+		"to_date", "date_to", "expired_at", "is_current", "current", "is_active_row", "dbt_scd_id", "dbt_updated_at", "surrogate_key", "version"}
+)
+
+// recognise proposes a mapping for a file of attributes.
+func recognise(ctx context.Context, in event.Input) (m event.Mapping, err error) {
+	rows, err := in.Open(ctx)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			return m, err
+		}
+		return m, nil // reading it tells
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if event.IsNDJSON(in.Path) {
+		rows.Next() // names the columns; what is wrong with it comes again
+	}
+	have := map[string]string{} // by the name in small letters
+	for i, name := range rows.Columns() {
+		if event.Has(rows, i) {
+			have[strings.ToLower(name)] = name
+		}
+	}
+	if have["valid_from"] != "valid_from" {
+		for _, name := range append([]string{"valid_from"}, startNames...) {
+			if have[name] != "" {
+				m.Columns = map[string]string{"valid_from": have[name]}
+				break
+			}
+		}
+	}
+	for _, name := range rowNames {
+		if have[name] != "" {
+			m.Drop = append(m.Drop, have[name])
+		}
+	}
+	return m, nil
 }
 
 // propose makes a project of what was seen.
 func (l *look) propose() project {
-	p := project{every: 30 * event.Day, snapshots: 12, sources: map[event.Stream][]string{}, columns: l.columns}
+	p := project{every: 30 * event.Day, snapshots: 12, sources: map[event.Stream][]string{}, columns: l.columns, mappings: map[string]event.Mapping{}}
 	p.churn = model.Definition{Kind: "contract", Gap: 7 * event.Day, Horizon: 30 * event.Day, Grace: 0}
 	if l.churned == 0 {
 		days, table := l.silence()
@@ -176,12 +244,15 @@ func (l *look) propose() project {
 		p.snapshots = 16
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.attributes)) {
-		values := l.attributes[name]
+		values, list := l.attributes[name], &p.proposed
+		if l.history[name] {
+			list = &p.history
+		}
 		switch {
-		case l.numbers[name]:
-			p.proposed = append(p.proposed, features.Column{Name: name, Type: "number"})
+		case l.numbers[name] && len(values) > 0:
+			*list = append(*list, features.Column{Name: name, Type: "number"})
 		case len(values) < maxLook && len(values) > 1:
-			p.proposed = append(p.proposed, features.Column{Name: name, Type: "category"})
+			*list = append(*list, features.Column{Name: name, Type: "category"})
 		}
 	}
 	return p

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"churn/event"
@@ -19,8 +21,10 @@ type project struct {
 	snapshots  int
 	sources    map[event.Stream][]string
 	columns    map[event.Stream][]string // to be mapped by hand
+	mappings   map[string]event.Mapping  // that were recognised, by path
 	attributes []features.Column
 	proposed   []features.Column // attributes, commented out
+	history    []features.Column // of the attributes table, commented out
 }
 
 // yaml writes the project file with a comment at every key. Marshalling would
@@ -51,6 +55,14 @@ func (p *project) yaml() []byte {
 		line("  %s:", s)
 		for _, path := range p.sources[s] {
 			line("    - path: %q", path)
+			if m, ok := p.mappings[path]; ok && p.columns[s] == nil {
+				for _, own := range slices.Sorted(maps.Keys(m.Columns)) {
+					line("      columns: {%s: %q}", own, m.Columns[own])
+				}
+				if len(m.Drop) > 0 {
+					line("      drop: %s   # what was not known at valid_from, or is no attribute", flow(m.Drop))
+				}
+			}
 			if columns := p.columns[s]; columns != nil {
 				line("      columns:   # the header does not fit: name the column for each that you have")
 				for _, c := range columns {
@@ -77,8 +89,9 @@ func (p *project) yaml() []byte {
 	line("features: \"\"   # a feature set of your own; empty is the default catalogue")
 	line("# Attributes of the customers table to use as features. They have no time, so")
 	line("# naming one here asserts that it does not change after sign-up: a state that was")
-	line("# exported later would tell the model the future.")
-	writeColumns(&b, p.attributes, p.proposed)
+	line("# exported later would tell the model the future. Those of the attributes table")
+	line("# have one: history says to use them as they were known at the time.")
+	writeColumns(&b, p.attributes, p.proposed, p.history)
 	line("")
 	line("training:")
 	line("  # through: 2026-01-31   # end of the data; default: the last event")
@@ -105,19 +118,36 @@ func (p *project) yaml() []byte {
 	line("  listen: 127.0.0.1:8080")
 	line("  keys: []   # needed to listen beyond this machine: {id: crm, sha256: …, scopes: [read, write]}")
 	line("  shadow_share: 1   # of customers that a challenger is scored on beside the champion; 0: none")
+	line("  cache: 256MB      # memory for the histories of customers scored lately; 0: none")
 	return b.Bytes()
 }
 
-func writeColumns(b *bytes.Buffer, columns, proposed []features.Column) {
+func writeColumns(b *bytes.Buffer, columns, proposed, history []features.Column) {
 	if len(columns) == 0 {
 		b.WriteString("attributes: []\n")
 	} else {
 		b.WriteString("attributes:\n")
 	}
 	for _, c := range columns {
-		fmt.Fprintf(b, "  - {name: %q, type: %s}\n", c.Name, c.Type)
+		history := ""
+		if c.History {
+			history = ", history: true"
+		}
+		fmt.Fprintf(b, "  - {name: %q, type: %s%s}\n", c.Name, c.Type, history)
 	}
 	for _, c := range proposed {
 		fmt.Fprintf(b, "#  - {name: %s, type: %s}\n", strings.ReplaceAll(fmt.Sprintf("%q", c.Name), "\n", " "), c.Type)
 	}
+	for _, c := range history {
+		fmt.Fprintf(b, "#  - {name: %q, type: %s, history: true}\n", c.Name, c.Type)
+	}
+}
+
+// flow writes texts as a list on one line.
+func flow(texts []string) string {
+	var quoted []string
+	for _, t := range texts {
+		quoted = append(quoted, fmt.Sprintf("%q", t))
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }

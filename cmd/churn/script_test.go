@@ -39,6 +39,8 @@ func (c cleanup) Run() int {
 //	exits CODE COMMAND...   run and check the exit code
 //	jsonok FILE|stdout      one JSON value
 //	ndjsonok FILE|stdout    one JSON value a line
+//	arrowevents DIR FILE    the tables of a directory as an Arrow stream
+//	samechecksum FILE MATRIX   of a line that tells it, and of a matrix
 //	project DIR             a copy of the shared project; see sharedProject
 //
 // and the variables TESTDATA (that of the repository), V1 and V2 (versions in
@@ -56,6 +58,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "jsonok": jsonOK, "ndjsonok": ndjsonOK, "project": copyProject,
+			"arrowevents": arrowEvents, "samechecksum": sameChecksum,
 		},
 		RequireUniqueNames: true,
 	})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,10 @@ func (a *app) serve(ctx context.Context, listen string) (err error) {
 	if listen == "" {
 		listen = c.Server.Listen
 	}
-	apiConfig := api.Config{ShadowShare: c.Server.ShadowShare}
+	apiConfig := api.Config{ShadowShare: c.Server.ShadowShare, Cache: int64(c.Server.Cache)}
+	if apiConfig.Cache == 0 {
+		apiConfig.Cache = -1 // none; 0 is the default there
+	}
 	for _, k := range c.Server.Keys {
 		key := api.Key{ID: k.ID, SHA256: k.SHA256}
 		for _, s := range k.Scopes {
@@ -131,11 +135,17 @@ func (a *app) serve(ctx context.Context, listen string) (err error) {
 		go follow(challenger, "challenger")
 	}
 	go watchStore(ctx, db, stop)
-	a.greet(ctx, "http://"+l.Addr().String(), db, live.Scorer(), now())
+	greeted := make(chan struct{})
+	go func() { // what it prints is looked for in the data
+		defer close(greeted)
+		a.greet(ctx, "http://"+l.Addr().String(), db, live.Scorer(), now())
+	}()
 	err = server.Serve(ctx, l)
 	if cause := context.Cause(ctx); errors.Is(cause, store.ErrFailed) {
 		err = errors.Join(err, cause)
 	}
+	stop(nil)
+	<-greeted
 	return err
 }
 
@@ -185,23 +195,12 @@ func watchStore(ctx context.Context, db *store.DB, stop context.CancelCauseFunc)
 	}
 }
 
-// absentStreams lists the streams of which there is no event at all.
+// absentStreams lists the streams of which there is no event at all. Contacts
+// are collected here.
 func absentStreams(ctx context.Context, db *store.DB) ([]event.Stream, error) {
-	sum, err := db.Summary(ctx)
-	if err != nil {
-		return nil, err
-	}
-	have := map[event.Stream]bool{event.Customers: true, event.Contacts: true}
-	for _, t := range sum.Types {
-		have[t.Type.Stream()] = true
-	}
-	var absent []event.Stream
-	for _, s := range event.Streams() {
-		if !have[s] {
-			absent = append(absent, s)
-		}
-	}
-	return absent, nil
+	streams := []event.Stream{event.Engagements, event.Complaints, event.Payments}
+	have, err := db.Streams(ctx, streams...)
+	return slices.DeleteFunc(streams, func(s event.Stream) bool { return slices.Contains(have, s) }), err
 }
 
 // syncPromotions copies the registry's log into the database, so that scores
@@ -240,8 +239,11 @@ func (a *app) greet(ctx context.Context, url string, db *store.DB, s *model.Scor
 }
 
 // exampleCustomer finds the one at the highest risk among the first few hundred
-// who were active within 60 days and whose ids need no quoting.
+// who were active within 60 days and whose ids need no quoting. It does not look
+// long.
 func exampleCustomer(ctx context.Context, db *store.DB, s *model.Scorer, now event.Time) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
 	found, highest, seen := "", -1.0, 0
 	err := db.Timelines(ctx, func(tl *event.Timeline) error {
 		recent := func(at event.Time) bool { return at < now && now.Sub(at) < 60*event.Day }

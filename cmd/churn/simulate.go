@@ -90,8 +90,12 @@ func writeSimulatedProject(dir string, w *sim.World, gz bool) error {
 		clock: w.End.String(), every: 30 * event.Day, snapshots: 12,
 		sources: map[event.Stream][]string{}, columns: map[event.Stream][]string{},
 	}
-	for _, s := range event.Streams() {
+	for _, s := range event.Streams()[:event.Attributes] {
 		p.sources[s] = []string{s.String() + ending}
+	}
+	if name := w.Switch.Name; name != "" {
+		p.sources[event.Attributes] = []string{event.Attributes.String() + "." + name + ending}
+		p.attributes = append(p.attributes, features.Column{Name: name, Type: "category", History: true})
 	}
 	for _, at := range w.Attributes {
 		p.attributes = append(p.attributes, features.Column{Name: at.Name, Type: "category"})

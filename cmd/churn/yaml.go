@@ -69,3 +69,12 @@ func (w *whole) UnmarshalText(b []byte) error {
 	*w = whole(n)
 	return nil
 }
+
+// UnmarshalText implements encoding.TextUnmarshaler. No bytes need no unit.
+func (b *byteSize) UnmarshalText(text []byte) error {
+	if string(text) == "0" {
+		*b = 0
+		return nil
+	}
+	return b.Set(string(text))
+}

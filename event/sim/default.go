@@ -146,6 +146,10 @@ var variants = []struct {
 		w.Lags = Lags{Engagement: Lag{Mean: 4, Max: 21}, Complaints: Lag{Mean: 7, Max: 30}, Payments: Lag{Mean: 5, Max: 14}}
 	}},
 	{"drift", func(w *World) { w.Drift = Drift{Day: w.Days() * 2 / 3, Hazard: 1.6, Engagement: 0.7} }},
+	{"renewal", func(w *World) {
+		w.Switch = Switch{Name: "auto_renew", On: "yes", Off: "no",
+			TurnOff: PerState{0.0006, 0.0030, 0.0150}, TurnOn: PerState{0.0150, 0.0060, 0.0010}}
+	}},
 	{"outreach", func(w *World) {
 		w.Contacts = Experiment{Share: 0.3, Treated: 0.5, Every: 30, Actions: DefaultActions()}
 	}},
@@ -172,6 +176,8 @@ func Variants() []string {
 //   - no-signal: everybody leaves with the same hazard.
 //   - late: engagement, complaints and payments are recorded up to weeks late.
 //   - drift: after two thirds of the time hazards rise and engagement falls.
+//   - renewal: customers turn automatic renewal off, and on again, more often
+//     the closer they are to leaving; the attribute has a history.
 //   - outreach: each month 3 in 10 customers are in an experiment with
 //     DefaultActions.
 func (w World) Variant(name string) (World, error) {

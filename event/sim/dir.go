@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"churn/event"
@@ -25,6 +27,7 @@ type Truth struct {
 // Dir is a Sink that writes a directory:
 //
 //	customers.csv engagement.csv complaints.csv payments.csv contacts.csv
+//	attributes.NAME.csv, where a timeline has changes of that attribute
 //	oracle.csv    customer_id,as_of,probability,gap_probability,churned,churned_in_gap
 //	truth.json    written last, by Finish: a directory without it is not whole
 //
@@ -34,7 +37,9 @@ type Truth struct {
 type Dir struct {
 	path    string
 	world   *World
+	gz      bool
 	tables  map[event.Stream]*event.Writer
+	changes map[string]*event.Writer // by attribute
 	oracle  *bufio.Writer
 	closers []io.Closer // innermost last
 	created []string    // names of the files
@@ -52,8 +57,8 @@ func (w *World) CreateDir(path string, gz bool) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o777); err != nil {
 		return nil, err
 	}
-	d := &Dir{path: path, world: w, tables: map[event.Stream]*event.Writer{}}
-	for _, s := range event.Streams() {
+	d := &Dir{path: path, world: w, gz: gz, tables: map[event.Stream]*event.Writer{}, changes: map[string]*event.Writer{}}
+	for _, s := range event.Streams()[:event.Attributes] { // the last one when there is a change
 		f, err := d.create(s.String()+".csv", gz)
 		if err != nil {
 			return nil, errors.Join(err, d.Abandon())
@@ -131,6 +136,15 @@ func (d *Dir) Take(c *Customer) error {
 		d.tables[event.Contacts].WriteContact(d.number(id, "-n", i), id, &tl.Contacts[i])
 	}
 	var err error
+	for i := range tl.Changes {
+		var w *event.Writer
+		if w, err = d.changesOf(tl.Changes[i].Name); err != nil {
+			return err
+		}
+		if err := w.WriteAttribute(d.number(id, "-a", i), id, &tl.Changes[i]); err != nil {
+			return err
+		}
+	}
 	for _, s := range c.Scores {
 		d.row = append(append(d.row[:0], id...), ',')
 		d.row = append(append(d.row, s.AsOf.String()...), ',')
@@ -140,12 +154,31 @@ func (d *Dir) Take(c *Customer) error {
 		_, err = d.oracle.Write(d.row)
 	}
 	// Writers keep their first error, and stop writing.
-	for _, s := range event.Streams() {
+	for _, s := range event.Streams()[:event.Attributes] {
 		if e := d.tables[s].Err(); e != nil {
 			return e
 		}
 	}
 	return err
+}
+
+// changesOf is the writer of an attribute, which also is the name of its file.
+func (d *Dir) changesOf(attribute string) (*event.Writer, error) {
+	if w := d.changes[attribute]; w != nil {
+		return w, nil
+	}
+	if attribute != filepath.Base(attribute) {
+		return nil, fmt.Errorf("attribute %q cannot name a file", attribute)
+	}
+	f, err := d.create(event.Attributes.String()+"."+attribute+".csv", d.gz)
+	if err != nil {
+		return nil, err
+	}
+	w, err := event.NewWriter(f, event.Attributes, []string{attribute})
+	if err == nil {
+		d.changes[attribute] = w
+	}
+	return w, err
 }
 
 // number makes an event id such as C0000001-e00012, padded so that ids order
@@ -161,8 +194,11 @@ func (d *Dir) number(customer, mark string, i int) string {
 // Finish writes out what is left, closes the files and then writes truth.json.
 func (d *Dir) Finish(sum *Summary) error {
 	var errs []error
-	for _, s := range event.Streams() {
+	for _, s := range event.Streams()[:event.Attributes] {
 		errs = append(errs, d.tables[s].Flush())
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.changes)) {
+		errs = append(errs, d.changes[name].Flush())
 	}
 	errs = append(errs, d.oracle.Flush(), d.close())
 	if err := errors.Join(errs...); err != nil {

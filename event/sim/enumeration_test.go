@@ -32,6 +32,7 @@ func tinyWorld() World {
 		t.Payment = [states]Settlements{{0.7, 0.1, 0.1, 0.1}, {0.4, 0.3, 0.1, 0.2}, {0.1, 0.2, 0.3, 0.4}}
 		t.Seasonal = z == 1
 	}
+	w.Switch = Switch{Name: "renews", On: "yes", Off: "no", TurnOff: PerState{0.05, 0.15, 0.3}, TurnOn: PerState{0.4, 0.2, 0.1}}
 	w.Contacts = Experiment{Share: 0.8, Treated: 0.6, Every: 30, Actions: []Action{
 		{"call", "phone", 5, []float64{0.5, 0.2}, []float64{0.1, 0.3}},
 		{"offer", "email", 1, []float64{0.1, 0.6}, []float64{0.05, 0}}}}
@@ -232,6 +233,23 @@ func (e *enumeration) likelihood(d, z, g, x int) float64 {
 		}
 	}
 	p *= q
+
+	// The switch: what it was before, and what it is after the day.
+	if d > e.first {
+		var before, after string
+		for _, c := range e.tl.Changes {
+			if w.day(c.At) < d {
+				before = c.Value
+			}
+			if w.day(c.At) <= d {
+				after = c.Value
+			}
+		}
+		p *= map[string]map[string]float64{
+			"yes": {"yes": 1 - w.Switch.TurnOff[x], "no": w.Switch.TurnOff[x]},
+			"no":  {"no": 1 - w.Switch.TurnOn[x], "yes": w.Switch.TurnOn[x]},
+		}[before][after]
+	}
 
 	// A payment: by settlement, days to pay and nights to record.
 	lag = lagShares(w.Lags.Payments)

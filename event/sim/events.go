@@ -59,6 +59,7 @@ func (m *tables) timeline(customer int, l *life) *event.Timeline {
 	if w.Leak {
 		p.leak(newRand(w.Seed, customer, partLeak))
 	}
+	p.turn(customer)
 	slices.SortStableFunc(p.tl.Engagements, func(a, b event.EngagementEvent) int {
 		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Recorded, b.Recorded))
 	})

@@ -102,7 +102,7 @@ func (s *sight) likelihood(d, now int) []float64 {
 	rows, age := &s.days[d-s.first], now-1-d
 	from, to := s.acts[d-s.first], s.acts[d-s.first+1]
 	setup := d < s.first+w.SetupDays
-	if from == to && rows.complaint == 0 && rows.payment == 0 && rows.satisfaction == 0 && !setup && age >= s.maxLag {
+	if from == to && rows.complaint == 0 && rows.payment == 0 && rows.satisfaction == 0 && !setup && age >= s.maxLag && s.turned[d-s.first] == unseen {
 		return s.act[d].idle
 	}
 	typed := s.typed
@@ -119,6 +119,11 @@ func (s *sight) likelihood(d, now int) []float64 {
 		p := &w.Satisfaction[gradeOf(c.Satisfaction)]
 		for j := range typed {
 			typed[j] *= p[j%states]
+		}
+	}
+	if what := s.turned[d-s.first]; what != unseen { // recorded at once
+		for j := range typed {
+			typed[j] *= w.Switch.chance(what, j%states)
 		}
 	}
 	seen := within(s.engagementLag, age) // share of the day's events recorded by now

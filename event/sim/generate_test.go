@@ -112,11 +112,18 @@ func TestRoundTrip(t *testing.T) {
 		}
 		customers, events := map[string]event.Customer{}, map[string][]event.Event{}
 		for _, s := range event.Streams() {
-			f, err := os.Open(filepath.Join(dir, s.String()+".csv"))
+			name := s.String() + ".csv"
+			if s == event.Attributes {
+				if w.Switch.Name == "" {
+					continue
+				}
+				name = s.String() + "." + w.Switch.Name + ".csv"
+			}
+			f, err := os.Open(filepath.Join(dir, name))
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := event.NewReader(f, s.String()+".csv", s, event.Mapping{})
+			r, err := event.NewReader(f, name, s, event.Mapping{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -476,5 +483,45 @@ func BenchmarkGenerate(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "customers/s")
 		})
+	}
+}
+
+// TestDirChanges: a timeline with changes of attributes is written, a file each.
+func TestDirChanges(t *testing.T) {
+	w := small(t, Variants()[0], 1)
+	dir := t.TempDir()
+	d, err := w.CreateDir(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Customer{Timeline: &event.Timeline{Customer: event.Customer{ID: "a", SignedUpAt: w.Start, ChurnedAt: event.Never},
+		Changes: []event.AttributeChange{{At: w.Start, Recorded: w.Start, Name: "tier", Value: "1"}, {At: w.Start, Recorded: w.Start, Name: "city", Value: "x"},
+			{At: w.Start.Add(event.Day), Recorded: w.Start.Add(event.Day), Name: "tier"}}}}
+	if err := errors.Join(d.Take(c), d.Finish(&Summary{})); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	inputs, err := event.FindInputs(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range inputs {
+		if in.Stream != event.Attributes {
+			continue
+		}
+		r, err := in.Reader(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rec, err := r.Read(); err != io.EOF; rec, err = r.Read() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, rec.Events[0].ID+"="+rec.Events[0].Outcome)
+		}
+		r.Close()
+	}
+	if want := []string{"a-a00002/city=x", "a-a00001/tier=1", "a-a00003/tier="}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

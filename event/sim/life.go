@@ -13,6 +13,7 @@ const (
 	partProfile
 	partContacts
 	partLeak
+	partSwitch
 )
 
 func newRand(seed uint64, customer, part int) *rand.Rand {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -208,6 +209,7 @@ type sight struct {
 	acts    []int32
 	kind    []int16 // of each engagement event: kind, -1 for setting up, ignored below
 	days    []dayRows
+	turned  []turned
 	settled belief // filtered up to days that can no longer change
 	likely  []float64
 	typed   []float64 // by type and state
@@ -293,7 +295,7 @@ func (o *Oracle) read(tl *event.Timeline) (*sight, error) {
 		}
 		day.contact = int32(i + 1)
 	}
-	return s, s.begin()
+	return s, errors.Join(s.switches(), s.begin())
 }
 
 // begin is the belief at sign-up: the mixture, given the attributes.

@@ -66,6 +66,7 @@ type World struct {
 	SeasonPeak  float64
 
 	Contacts Experiment
+	Switch   Switch `json:",omitzero"`
 	Leak     bool // plant marks of the outcome; see Variant
 }
 
@@ -233,6 +234,9 @@ func (w *World) Validate() error {
 		if l.Max < 0 || l.Max > 365 || l.Max > 0 && !(l.Mean > 0 && l.Mean <= 365) {
 			return fmt.Errorf("lags: at most 365 days, with a mean above 0")
 		}
+	}
+	if err := w.Switch.validate(); err != nil {
+		return err
 	}
 	return w.validateMixture()
 }

@@ -20,57 +20,64 @@ CREATE MACRO slope(n, sy, sxy) AS
 CREATE TABLE customers AS
 SELECT *, us(signed_up_at) AS signed, us(churned_at) AS left_at FROM customers_csv;
 
--- The streams as they could be known at t: what happened and was recorded before
--- it, with fields, texts and states under their names.
 CREATE TABLE engagement AS
-SELECT customer_id, t, event_id AS id, us(occurred_at) AS happened, coalesce(us(recorded_at), happened) AS known,
+SELECT customer_id, event_id AS id, us(occurred_at) AS happened, coalesce(us(recorded_at), happened) AS known,
        coalesce(kind, '') AS kind, amount(value) AS value
-FROM rows JOIN engagement_csv USING (customer_id) WHERE happened < t AND known < t;
+FROM engagement_csv;
 
 CREATE TABLE complaints AS
-SELECT customer_id, t, id, happened, known, category, channel, severity, coalesce(done < t AND done_seen < t, false) AS resolved, NOT resolved AS open,
-       CASE WHEN resolved THEN (done - happened)::DOUBLE / 3600000000 END AS hours_to_resolve, CASE WHEN resolved THEN rated END AS satisfaction
-FROM rows JOIN (
-    SELECT customer_id, event_id AS id, us(opened_at) AS happened, coalesce(us(recorded_at), happened) AS known,
-           coalesce(category, '') AS category, coalesce(channel, '') AS channel, amount(severity) AS severity, us(resolved_at) AS done,
-           greatest(coalesce(us(resolved_recorded_at), done), known) AS done_seen, amount(satisfaction) AS rated
-    FROM complaints_csv) USING (customer_id)
-WHERE happened < t AND known < t;
+SELECT customer_id, event_id AS id, us(opened_at) AS happened, coalesce(us(recorded_at), happened) AS known,
+       coalesce(category, '') AS category, coalesce(channel, '') AS channel, amount(severity) AS severity, us(resolved_at) AS done,
+       greatest(coalesce(us(resolved_recorded_at), done), known) AS done_known, amount(complaints_csv.satisfaction) AS satisfaction
+FROM complaints_csv;
 
--- A payment may have several rows: one for each status that has a time. One that
--- was made before its bill was seen is a purchase when it was paid.
+-- A payment may have several rows: one for each status that has a time.
 CREATE TABLE payments AS
-SELECT customer_id, t, id, amount, currency, CASE WHEN billed THEN due ELSE paid_at END AS happened,
-       CASE WHEN billed THEN due_known ELSE paid_known END AS known, paid, NOT paid AS unpaid,
+SELECT customer_id, event_id AS id, any_value(amount(payments_csv.amount)) AS amount, coalesce(any_value(payments_csv.currency), '') AS currency,
+       min(us(due_at)) AS due, min(CASE WHEN due_at IS NOT NULL THEN coalesce(us(recorded_at), us(due_at)) END) AS due_known,
+       min(us(payments_csv.paid_at)) AS paid_at,
+       min(coalesce(us(paid_recorded_at), CASE WHEN due_at IS NULL THEN us(recorded_at) END, us(payments_csv.paid_at))) AS paid_known,
+       min(us(status_at)) FILTER (status = 'failed') AS failed_at, min(us(status_at)) FILTER (status = 'refunded') AS refunded_at
+FROM payments_csv GROUP BY customer_id, event_id;
+
+CREATE TABLE contacts AS
+SELECT customer_id, event_id AS id, us(occurred_at) AS happened, coalesce(us(recorded_at), happened) AS known, coalesce(action, '') AS action,
+       coalesce(channel, '') AS channel, coalesce(arm, '') AS arm, coalesce(outcome, '') AS outcome, coalesce(amount(cost), 0) AS cost
+FROM contacts_csv;
+
+-- A row of the attributes table says one thing for each of its columns.
+CREATE TABLE attributes AS
+SELECT customer_id, event_id AS of_row, attribute || '/' || coalesce(said, '') AS id, us(valid_from) AS happened, coalesce(us(recorded_at), happened) AS known,
+       attribute, coalesce(said, '') AS text, try_cast(said AS DECIMAL(18, 6)) AS value
+FROM attributes_csv UNPIVOT INCLUDE NULLS (said FOR attribute IN (COLUMNS(* EXCLUDE (customer_id, valid_from, recorded_at, event_id))));
+
+-- The streams as they could be known at t, with fields, texts and states under
+-- their names: what happened and was recorded before it.
+CREATE MACRO visible(stream) AS TABLE FROM rows JOIN query_table(stream) USING (customer_id) WHERE happened < t AND known < t;
+
+CREATE TABLE engagement_at AS FROM visible('engagement');
+CREATE TABLE contacts_at AS FROM visible('contacts');
+CREATE TABLE attributes_at AS FROM visible('attributes');
+
+CREATE TABLE complaints_at AS
+SELECT * EXCLUDE (satisfaction), coalesce(done < t AND done_known < t, false) AS resolved, NOT resolved AS open,
+       CASE WHEN resolved THEN (done - happened)::DOUBLE / 3600000000 END AS hours_to_resolve, CASE WHEN resolved THEN v.satisfaction END AS satisfaction
+FROM visible('complaints') v;
+
+-- One that was made before its bill was seen is a purchase when it was paid.
+CREATE TABLE payments_at AS
+SELECT *, CASE WHEN billed THEN due ELSE paid_at END AS happened, CASE WHEN billed THEN due_known ELSE paid_known END AS known, NOT paid AS unpaid,
        greatest(0, CASE WHEN paid THEN paid_at ELSE t END - happened)::DOUBLE / days(1) AS days_late, days_late > 3 AS late,
        CASE WHEN paid THEN greatest(0, happened - paid_at)::DOUBLE / days(1) END AS days_early,
        coalesce(failed_at < t, false) AS failed, coalesce(refunded_at < t, false) AS refunded
 FROM (SELECT *, coalesce(due < t AND due_known < t, false) AS billed, coalesce(paid_at < t AND paid_known < t, false) AS paid
-      FROM rows JOIN (
-          SELECT customer_id, event_id AS id, min(us(due_at)) AS due,
-                 min(CASE WHEN due_at IS NOT NULL THEN coalesce(us(recorded_at), us(due_at)) END) AS due_known,
-                 any_value(amount(amount)) AS amount, coalesce(any_value(currency), '') AS currency, min(us(payments_csv.paid_at)) AS paid_at,
-                 min(coalesce(us(paid_recorded_at), CASE WHEN due_at IS NULL THEN us(recorded_at) END, us(payments_csv.paid_at))) AS paid_known,
-                 min(us(status_at)) FILTER (status = 'failed') AS failed_at, min(us(status_at)) FILTER (status = 'refunded') AS refunded_at
-          FROM payments_csv GROUP BY customer_id, event_id) USING (customer_id))
+      FROM rows JOIN payments USING (customer_id))
 WHERE billed OR paid;
-
-CREATE TABLE contacts AS
-SELECT customer_id, t, event_id AS id, us(occurred_at) AS happened, coalesce(us(recorded_at), happened) AS known,
-       coalesce(action, '') AS action, coalesce(channel, '') AS channel, coalesce(arm, '') AS arm, coalesce(outcome, '') AS outcome, coalesce(amount(cost), 0) AS cost
-FROM rows JOIN contacts_csv USING (customer_id) WHERE happened < t AND known < t;
-
--- A row of the attributes table says one thing for each of its columns.
-CREATE TABLE attributes AS
-SELECT customer_id, t, attribute || '/' || coalesce(said, '') AS id, us(valid_from) AS happened, coalesce(us(recorded_at), happened) AS known,
-       attribute, coalesce(said, '') AS text, try_cast(said AS DECIMAL(18, 6)) AS value
-FROM rows JOIN (FROM attributes_csv UNPIVOT INCLUDE NULLS (
-    said FOR attribute IN (COLUMNS(* EXCLUDE (customer_id, valid_from, recorded_at, event_id))))) USING (customer_id)
-WHERE happened < t AND known < t;
 
 -- A stream with the fields that every one has.
 CREATE MACRO seen(stream) AS TABLE
-SELECT *, (t - happened)::DOUBLE / days(1) AS age_days, hour(utc(happened)) AS hour, isodow(utc(happened)) AS weekday FROM query_table(stream);
+SELECT *, (t - happened)::DOUBLE / days(1) AS age_days, hour(utc(happened)) AS hour, isodow(utc(happened)) AS weekday
+FROM query_table(stream || '_at');
 
 -- 29 February is 1 March in a year that has none.
 CREATE MACRO in_year(day, y) AS make_date(y, month(day), 1) + (day(day) - 1)::INTEGER;

@@ -16,6 +16,7 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import re
 import struct
 import subprocess
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
@@ -197,7 +199,7 @@ def items(d, level, window):
 def attribute(db, c):
     """An attribute of the customer, or of the attributes table as it was known at t."""
     if c.get("history"):
-        source = f"""FROM (SELECT customer_id, t, last(text ORDER BY happened, known, text) AS said FROM attributes
+        source = f"""FROM (SELECT customer_id, t, last(text ORDER BY happened, known, text) AS said FROM attributes_at
                            WHERE attribute = '{c["name"]}' GROUP BY customer_id, t)"""
     else:
         source = f"FROM (SELECT customer_id, {c['name']} AS said FROM customers)"
@@ -216,16 +218,71 @@ def function(d, known, days):
     return filled(values, d), name not in ROUNDED and all(exactly for _, exactly in columns)
 
 
+def build(stream: bytes, through: str, directory: Path):
+    """What build --arrow makes of a stream."""
+    return subprocess.run([CHURN, "features", "build", "--arrow", "--features", "locked.yaml", "--labels", "--through", through],
+                          cwd=directory, input=stream, capture_output=True)
+
+
+def cut(ids: list, parts: int):
+    """Divides rows where a customer begins."""
+    at = [i * len(ids) // parts for i in range(parts)]
+    for i in range(1, parts):
+        while ids[at[i]] == ids[at[i] - 1]:
+            at[i] += 1
+    return zip(at, at[1:] + [len(ids)])
+
+
+def streams(db, directory: Path, said) -> str:
+    """Runs build --arrow on what pyarrow writes, whole and in parts, and reads
+    the rows with pyarrow: they must be those of the matrix. Says what is wrong."""
+    names = [c["name"] for c in yaml.safe_load(said["features"]).get("attributes", []) if not c.get("history")]
+    pairs = ", ".join(f"'{n}': {n}" for n in names)
+    db.execute(f"CREATE TABLE described AS SELECT customer_id, MAP {{{pairs}}} AS attributes FROM customers")
+    events = db.sql((Path(__file__).parent / "events.sql").read_text()).to_arrow_table()
+    churn("features", "lock", "--out", "locked.yaml", "--quiet", cwd=directory)
+    matrix = pq.read_table(directory / "matrix.parquet")
+    coded = events.set_column(1, "type", events["type"].combine_chunks().dictionary_encode())
+    for table, parts, compression in (events, 1, None), (coded, 3, "zstd"):
+        rows, total = [], 0
+        for first, end in cut(events["customer_id"].to_pylist(), parts):
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as out:
+                out.write_table(table.slice(first, end - first), max_chunksize=7000 // parts)
+            stream = sink.getvalue().to_pybytes()
+            run = build(stream, said["through"], directory)
+            if run.returncode != 0:
+                return run.stderr.decode()
+            rows.append(pa.ipc.open_stream(run.stdout).read_all())
+            total += int(json.loads(run.stderr)["checksum"], 16)
+        whole = pa.concat_tables(rows)
+        if not whole.equals(matrix):
+            differ = [n for n in matrix.column_names if n not in whole.column_names or not whole[n].equals(matrix[n])]
+            return f"in {parts} parts: {whole.num_rows} rows, the matrix has {matrix.num_rows}; columns that differ: {differ}"
+        if f"{total % 2**64:016x}" != said["checksum"]:
+            return f"in {parts} parts: the checksums do not add up to that of the matrix"
+        if json.loads(whole.schema.metadata[b"churn"])["columns"] != said["columns"]:
+            return f"in {parts} parts: another description of the columns"
+    run = build(stream[:-8], said["through"], directory)  # without the mark of its end
+    try:
+        pa.ipc.open_stream(run.stdout).read_all()
+        return "rows of a stream that was cut short look whole"
+    except (pa.ArrowInvalid, OSError):
+        return "" if run.returncode == 1 else f"a stream that was cut short: exit code {run.returncode}"
+
+
+
+
 def world(name: str, directory: Path) -> bool:
     churn("import", "--quiet", cwd=directory)
     churn("features", "build", "--out", "matrix.parquet", "--labels", "--quiet", cwd=directory)
     columns, said = read(directory / "matrix.parquet")
     problems = []
     db = duckdb.connect(config={"threads": 1, "python_enable_replacements": False})
+    if not (directory / "attributes.csv").exists():
+        (directory / "attributes.csv").write_text("event_id,customer_id,valid_from,recorded_at,none\n")
     for t in TABLES:
         db.execute(f"CREATE VIEW {t}_csv AS FROM read_csv('{directory / t}.csv', all_varchar = true, header = true)")
-    if not (directory / "attributes.csv").exists():
-        db.execute("CREATE VIEW attributes_csv AS SELECT NULL AS customer_id, NULL AS valid_from, NULL AS recorded_at, NULL AS event_id, NULL AS nothing")
     db.execute("CREATE TABLE rows (customer_id VARCHAR, t BIGINT)")
     db.execute("INSERT INTO rows SELECT customer_id, epoch_us(as_of) FROM read_parquet(?)", [str(directory / "matrix.parquet")])
     db.execute((Path(__file__).parent / "features.sql").read_text())
@@ -241,6 +298,8 @@ def world(name: str, directory: Path) -> bool:
     for n, (values, exactly) in expected.items():
         if n in columns and (problem := compare(exactly, columns[n], values)):
             problems.append(f"{n}: {problem}")
+    if problem := streams(db, directory, said):
+        problems.append(f"build --arrow: {problem}")
     print(f"{name}: {said['rows']} rows, {len(expected)} features compared with DuckDB {duckdb.__version__}, {len(problems)} problems")
     for p in problems:
         print("  " + p)
@@ -248,14 +307,18 @@ def world(name: str, directory: Path) -> bool:
 
 
 def documented(directory: Path) -> bool:
-    """Runs the Python of docs/features.md beside a matrix."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "features.md").read_text(), re.S)
-    for block in blocks:
-        run = subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=directory, capture_output=True, text=True)
+    """Runs the Python and the shell commands of docs/features.md beside a matrix."""
+    blocks = re.findall(r"```(python|sh)\n(.*?)```", (ROOT / "docs" / "features.md").read_text(), re.S)
+    (directory / "bin").mkdir()
+    (directory / "bin" / "churn").symlink_to(CHURN)
+    path = f"{directory / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    for language, block in blocks:
+        command = [sys.executable, "-W", "error", "-c"] if language == "python" else ["sh", "-euc"]
+        run = subprocess.run([*command, block], cwd=directory, env=os.environ | {"PATH": path}, capture_output=True, text=True)
         if run.returncode != 0:
             print(f"docs/features.md: {run.stderr}\n{block}")
             return False
-    print(f"docs/features.md: {len(blocks)} blocks of Python run")
+    print(f"docs/features.md: {len(blocks)} blocks run")
     return len(blocks) > 0
 
 

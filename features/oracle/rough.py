@@ -7,9 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# "attributes" belongs here as soon as churn imports that table: it is drawn, and
-# in features.sql.
-TABLES = "customers", "engagement", "complaints", "payments", "contacts"
+TABLES = "customers", "engagement", "complaints", "payments", "contacts", "attributes"
 
 
 def rough(directory: Path) -> None:
@@ -80,11 +78,10 @@ def rough(directory: Path) -> None:
     table("complaints", "event_id customer_id opened_at category severity channel resolved_at satisfaction recorded_at resolved_recorded_at", complaints)
     table("payments", "event_id customer_id due_at amount currency status paid_at status_at recorded_at paid_recorded_at", payments)
     table("contacts", "event_id customer_id occurred_at action channel cost arm outcome recorded_at", contacts)
-    named = [{"name": "plan", "type": "category"}, {"name": "seats", "type": "number", "fill": 1.5}, {"name": "renewal", "type": "date"}]
-    if "attributes" in TABLES:
-        table("attributes", "event_id customer_id valid_from colour price until recorded_at", attributes)
-        named += [{"name": "colour", "type": "category", "history": True}, {"name": "price", "type": "number", "history": True},
-                  {"name": "until", "type": "date", "history": True, "fill": 0}]
+    table("attributes", "event_id customer_id valid_from colour price until recorded_at", attributes)
+    named = [{"name": "plan", "type": "category"}, {"name": "seats", "type": "number", "fill": 1.5}, {"name": "renewal", "type": "date"},
+             {"name": "colour", "type": "category", "history": True}, {"name": "price", "type": "number", "history": True},
+             {"name": "until", "type": "date", "history": True, "fill": 0}]
     sources = "".join(f"  {t}: [{{path: {t}.csv}}]\n" for t in TABLES)
     (directory / "churn.yaml").write_text(
         f"clock: 2027-01-01T00:00:00Z\nsources:\n{sources}churn: {{kind: contract, gap: 7d, horizon: 30d, active_within: 0d, min_tenure: 0d}}\n"

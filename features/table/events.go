@@ -8,7 +8,7 @@ import (
 	"churn/event"
 )
 
-// OpenEvents opens a file of one of the five tables of package event: Parquet
+// OpenEvents opens a file of one of the six tables of package event: Parquet
 // if the mapping or its name says so, else CSV or NDJSON, plain or packed with
 // gzip or zstd.
 func OpenEvents(path string, s event.Stream, m event.Mapping) (event.Rows, error) {
@@ -37,6 +37,8 @@ type packedRows struct {
 }
 
 func (p *packedRows) Close() error { return p.close() }
+
+func (p *packedRows) Has(column int) bool { return event.Has(p.Rows, column) }
 
 // eventRows are the rows of a Parquet file, of which only the columns are read
 // that are asked for.

@@ -55,13 +55,32 @@ func otherLevel(levels []string) string {
 // the levels is other.
 type MatrixWriter struct {
 	*Writer
+	matrixColumns
+}
+
+// NewMatrixWriter begins a file.
+func NewMatrixWriter(w io.Writer, list []features.Feature, labels bool) (*MatrixWriter, error) {
+	m, fields, err := newMatrixColumns(list, labels)
+	if err != nil {
+		return nil, err
+	}
+	out, err := NewWriter(w, fields)
+	return &MatrixWriter{out, m}, err
+}
+
+// WriteRows adds rows.
+func (m *MatrixWriter) WriteRows(rows *MatrixRows) error {
+	return m.Write(len(rows.Customers), m.of(rows))
+}
+
+// matrixColumns turns rows of a matrix into the columns that are written.
+type matrixColumns struct {
 	features []features.Feature
 	labels   bool
 	columns  []Values
 }
 
-// NewMatrixWriter begins a file.
-func NewMatrixWriter(w io.Writer, list []features.Feature, labels bool) (*MatrixWriter, error) {
+func newMatrixColumns(list []features.Feature, labels bool) (matrixColumns, []Field, error) {
 	fields := []Field{{CustomerColumn, Text}, {AsOfColumn, Instant}, {HeldOutColumn, Flag}}
 	if labels {
 		fields = append(fields, Field{ChurnedColumn, Flag}, Field{ReasonColumn, Text})
@@ -72,16 +91,14 @@ func NewMatrixWriter(w io.Writer, list []features.Feature, labels bool) (*Matrix
 			f.Type = Text
 		}
 		if slices.Contains(MatrixColumns, f.Name) {
-			return nil, fmt.Errorf("feature %q has the name of another column of a matrix: call it something else", f.Name)
+			return matrixColumns{}, nil, fmt.Errorf("feature %q has the name of another column of a matrix: call it something else", f.Name)
 		}
 		fields = append(fields, f)
 	}
-	out, err := NewWriter(w, fields)
-	return &MatrixWriter{Writer: out, features: list, labels: labels, columns: make([]Values, len(fields))}, err
+	return matrixColumns{list, labels, make([]Values, len(fields))}, fields, nil
 }
 
-// WriteRows adds rows.
-func (m *MatrixWriter) WriteRows(rows *MatrixRows) error {
+func (m *matrixColumns) of(rows *MatrixRows) []Values {
 	n, c := len(rows.Customers), m.columns
 	c[0].Texts, c[1].Instants = rows.Customers, rows.AsOf
 	c[2].Flags = c[2].Flags[:0]
@@ -120,7 +137,7 @@ func (m *MatrixWriter) WriteRows(rows *MatrixRows) error {
 			}
 		}
 	}
-	return m.Write(n, c)
+	return c
 }
 
 // Said returns what a Parquet file says under a key; empty if nothing.
