@@ -100,7 +100,7 @@ def everything():
             ("complaints", "age_days", 'category != "billing"', "channel", 7 * 20, 1),
             ("payments", "amount", "not refunded and paid", "currency", 364, 7), ("payments", "days_late", "late", "currency", 182, 60),
             ("payments", "days_early", "days_late <= 1", "currency", 364, 14), ("payments", "age_days", "unpaid", "currency", 364, 1),
-            ("payments", "weekday", "not failed", "currency", 70, 3), ("contacts", "cost", 'outcome != ""', "arm", 364, 30),
+            ("payments", "weekday", "not failed", "currency", 14, 3), ("contacts", "cost", 'outcome != ""', "arm", 364, 30),
             ("contacts", "age_days", 'action == "call" and weekday < 6', "outcome", 182, 0),
             ("attributes", "value", 'text != "much"', "attribute", 364, 60), ("attributes", "hour", "value > 0", "text", 364, 0)]):
         of = {"from": stream, "windows": [f"{window}d"], "offset": f"{offset}d"}
