@@ -5,7 +5,7 @@ PYTHON ?= python3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RUN = testdata/complete_journey/churn.yaml
 
-.PHONY: build run test lint bench fuzz .venv conformance oracle bench-train bench-score clean
+.PHONY: build run test lint bench fuzz .venv conformance oracle ablation bench-train bench-score bench-features clean
 
 build:            ## bin/churn
 	$(GO) build -trimpath -o bin/churn ./cmd/churn
@@ -48,11 +48,17 @@ conformance: .venv ## model/gbdt against LightGBM, XGBoost and shap
 oracle: .venv build ## features against DuckDB, a matrix in pandas and LightGBM
 	.venv/bin/python features/oracle/oracle.py bin/churn
 
+ablation: build   ## what each family adds, on worlds and real data; FEATURES=mine.yaml CUSTOMERS=20000
+	$(PYTHON) training/ablation/ablation.py $(if $(FEATURES),--features $(FEATURES)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) bin/churn
+
 bench-train: .venv ## model/gbdt against its peers: time, memory, accuracy
 	.venv/bin/python model/gbdt/peers/bench.py $(BENCH)
 
 bench-score: .venv ## model/gbdt against its peers: one row, a batch, reasons
 	.venv/bin/python model/gbdt/peers/bench_score.py $(BENCH)
+
+bench-features: .venv ## features against DuckDB and polars: from memory, from files
+	.venv/bin/python features/peers/bench_features.py $(BENCH)
 
 clean:            ## what build and run made
 	rm -rf bin run

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
+	"unsafe"
 )
 
 // This file writes records for temporary files: they are read by the program
@@ -14,7 +16,56 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-func appendEvent(b []byte, e *Event) []byte {
+// words number texts that come again and again, so that they are written and
+// read as a number. 0 stands before a text that is written out.
+type words struct {
+	list []string // from 1 on; the first is empty
+	at   map[string]uint64
+	full bool
+	memo [64]struct { // of those that were asked for last
+		text string
+		at   uint64
+	}
+}
+
+func newWords() *words {
+	return &words{list: []string{"", ""}, at: map[string]uint64{"": 1}}
+}
+
+// closed numbers the same words and no others, in another goroutine.
+func (w *words) closed() *words { return &words{list: w.list, at: w.at, full: true} }
+
+func (w *words) append(b []byte, s string) []byte {
+	n := uint64(1)
+	if s != "" {
+		n = w.number(s)
+	}
+	if b = binary.AppendUvarint(b, n); n == 0 {
+		b = appendText(b, s)
+	}
+	return b
+}
+
+func (w *words) number(s string) uint64 {
+	// The same word mostly has the same place in memory.
+	m := &w.memo[uintptr(unsafe.Pointer(unsafe.StringData(s)))>>4%64]
+	if unsafe.StringData(m.text) == unsafe.StringData(s) && len(m.text) == len(s) {
+		return m.at
+	}
+	n, ok := w.at[s]
+	if !ok {
+		if w.full || len(w.list) >= maxWords || len(s) > MaxIDLength {
+			return 0
+		}
+		s = strings.Clone(s)
+		n = uint64(len(w.list))
+		w.list, w.at[s] = append(w.list, s), n
+	}
+	m.text, m.at = s, n
+	return n
+}
+
+func (w *words) appendEvent(b []byte, e *Event) []byte {
 	has := byte(0)
 	if e.HasValue {
 		has = 1
@@ -23,8 +74,9 @@ func appendEvent(b []byte, e *Event) []byte {
 	b = binary.AppendVarint(b, int64(e.At))
 	b = binary.AppendVarint(b, int64(e.Recorded)-int64(e.At))
 	b = binary.AppendVarint(b, int64(e.Value))
-	for _, s := range [...]string{e.ID, e.Kind, e.Channel, e.Arm, e.Outcome} {
-		b = appendText(b, s)
+	b = appendText(b, e.ID)
+	for _, s := range [...]string{e.Kind, e.Channel, e.Arm, e.Outcome} {
+		b = w.append(b, s)
 	}
 	return b
 }
@@ -51,9 +103,10 @@ var errCodec = errors.New("a temporary file is damaged")
 
 // decoder reads what the functions above wrote. The first error stays.
 type decoder struct {
-	data []byte
-	keep *keeper
-	err  error
+	data  []byte
+	keep  *keeper
+	words []string
+	err   error
 }
 
 func (d *decoder) byte() byte {
@@ -67,6 +120,11 @@ func (d *decoder) byte() byte {
 }
 
 func (d *decoder) uvarint() uint64 {
+	if len(d.data) > 0 && d.data[0] < 0x80 {
+		v := d.data[0]
+		d.data = d.data[1:]
+		return uint64(v)
+	}
 	v, n := binary.Uvarint(d.data)
 	if n <= 0 {
 		d.data, d.err = nil, errCodec
@@ -102,30 +160,51 @@ func (d *decoder) view() []byte {
 	return b
 }
 
-func (d *decoder) word() string { return d.keep.wordOf(d.view()) }
+// word reads what words.append wrote.
+func (d *decoder) word() string {
+	n := d.uvarint()
+	switch {
+	case n == 0:
+		return d.text()
+	case n >= uint64(len(d.words)):
+		d.data, d.err = nil, errCodec
+		return ""
+	}
+	return d.words[n]
+}
+
+// text reads a text that is written out.
+func (d *decoder) text() string { return d.keep.text(viewString(d.view())) }
 
 func (d *decoder) event(e *Event) {
 	*e = Event{Type: Type(d.byte()), HasValue: d.byte() == 1}
 	e.At = Time(d.varint())
 	e.Recorded = Time(int64(e.At) + d.varint())
 	e.Value = Amount(d.varint())
-	e.ID = string(d.view())
+	e.ID = d.text()
 	e.Kind, e.Channel, e.Arm, e.Outcome = d.word(), d.word(), d.word(), d.word()
 }
 
 func (d *decoder) customer(c *Customer) {
-	c.SignedUpAt, c.ChurnedAt, c.ChurnReason = Time(d.varint()), Time(d.varint()), d.word()
+	c.SignedUpAt, c.ChurnedAt, c.ChurnReason = Time(d.varint()), Time(d.varint()), d.keep.wordOf(d.view())
 	if n := d.count(); n > 0 {
 		c.Attributes = make(map[string]string, n)
 		for range n {
-			k := d.word()
-			c.Attributes[k] = d.word()
+			k := d.keep.wordOf(d.view())
+			c.Attributes[k] = d.keep.wordOf(d.view())
 		}
 	}
 	if n := d.count(); n >= 0 {
 		c.Consent = make([]string, n)
 		for i := range n {
-			c.Consent[i] = d.word()
+			c.Consent[i] = d.keep.wordOf(d.view())
 		}
 	}
 }
+
+// viewString looks at bytes as a text. Whoever keeps it has to know that the
+// bytes stay as they are.
+func viewString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// viewBytes looks at a text as bytes, which nobody may change.
+func viewBytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

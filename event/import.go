@@ -116,7 +116,11 @@ func (im *importer) files(ctx context.Context, inputs []Input) ([]FileReport, er
 	for i, in := range inputs {
 		reports = append(reports, FileReport{Path: in.Path, Table: in.Stream.String(), Reasons: map[string]int{}, RefusedFor: map[string]int{}, Unknown: map[string]int{}})
 		im.report, im.input = &reports[i], i
-		err := im.file(ctx, in)
+		file := im.file
+		if im.gather != nil {
+			file = im.gatherFile
+		}
+		err := file(ctx, in)
 		if err := errors.Join(err, im.flushRejects()); err != nil {
 			return reports, err
 		}
@@ -153,9 +157,6 @@ func (im *importer) file(ctx context.Context, in Input) error {
 		return err
 	}
 	defer rd.Close()
-	if im.gather != nil {
-		rd.seen = nil // rows are numbered when they are sorted
-	}
 	for {
 		rec, err := rd.Read()
 		im.report.Rows += rd.Skipped() - im.report.Skipped
@@ -181,7 +182,7 @@ func (im *importer) file(ctx context.Context, in Input) error {
 			}
 			continue
 		}
-		if err := im.add(rec); err != nil {
+		if err := im.add(&rec); err != nil {
 			return err
 		}
 		if len(im.events)+len(im.customers) >= im.o.Batch {
@@ -203,7 +204,7 @@ func (im *importer) future(rd *Reader, rec Record) *RowError {
 	return nil
 }
 
-func (im *importer) add(rec Record) error {
+func (im *importer) add(rec *Record) error {
 	if rec.Untimed {
 		im.report.Untimed++
 	}
@@ -217,7 +218,7 @@ func (im *importer) add(rec Record) error {
 		if im.o.Progress != nil && im.report.Rows%im.o.Batch == 0 {
 			im.o.Progress(im.report.Path, im.report.Rows)
 		}
-		return im.gather.add(im.input, &rec)
+		return im.gather.add(im.input, rec)
 	}
 	if c := rec.Customer; c != nil {
 		im.customers = append(im.customers, *c)

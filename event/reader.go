@@ -70,12 +70,14 @@ func (r readCloser) Close() error { return r.close() }
 // Rows yields the cells of one source, a file or the result of a query, row by
 // row under one header.
 //
-// It may have three methods more. Want(columns []bool) error is told, before the
+// It may have more methods. Want(columns []bool) error is told, before the
 // first row and whenever the columns grow, which of them will be looked at.
 // IsTime(column int) bool tells that the cell of the row that Next returned was
 // a time where it came from, and is written as RFC 3339 whatever the mapping's
 // format is, without a zone if it had none. Has(column int) bool tells whether
 // that row says anything in a column, be it that it is empty; without it all do.
+// Rows whose cells are not texts where they come from may have those of
+// typedRows, and rows that can be read in parts Piece.
 type Rows interface {
 	// Columns names the columns; they may grow from row to row.
 	Columns() []string
@@ -90,12 +92,27 @@ type Rows interface {
 	Close() error
 }
 
+// typedRows give cells of the row that Next returned as what they are. The
+// cells that Next returns need not be written then.
+type typedRows interface {
+	IsTime(column int) bool
+	// Time returns a time, Never for none; zoned tells that it had a zone, else
+	// it is one of UTC that may stand for another. Not ok leaves it to Text.
+	Time(column int) (t Time, zoned, ok bool)
+	// Amount returns a number, if it has one. Not ok leaves it to Text.
+	Amount(column int) (a Amount, has, ok bool)
+	Text(column int) string
+	// Texts writes all cells.
+	Texts() []string
+}
+
 // Reader reads the rows of one source as records of one table.
 type Reader struct {
 	file    string
 	rows    Rows
 	isTime  func(column int) bool // nil: none is
 	has     func(column int) bool // nil: all are there
+	typed   typedRows             // nil: cells are texts
 	plan    *plan
 	mapping Mapping
 	stream  Stream
@@ -140,12 +157,7 @@ func NewRowReader(rows Rows, name string, s Stream, m Mapping) (*Reader, error) 
 		return nil, fmt.Errorf("%s: mapping: %w", name, err)
 	}
 	rd := &Reader{file: name, rows: rows, mapping: m, stream: s, seen: map[[16]byte]uint64{}, keep: newKeeper()}
-	if t, ok := rows.(interface{ IsTime(int) bool }); ok {
-		rd.isTime = t.IsTime
-	}
-	if h, ok := rows.(interface{ Has(int) bool }); ok {
-		rd.has = h.Has
-	}
+	rd.ask()
 	if err := rd.resolve(); err != nil {
 		var fe *wantError
 		if errors.As(err, &fe) {
@@ -154,6 +166,17 @@ func NewRowReader(rows Rows, name string, s Stream, m Mapping) (*Reader, error) 
 		return nil, fmt.Errorf("%s:1: %w", name, err)
 	}
 	return rd, nil
+}
+
+// ask finds out what the rows tell of their cells.
+func (r *Reader) ask() {
+	if t, ok := r.rows.(interface{ IsTime(int) bool }); ok {
+		r.isTime = t.IsTime
+	}
+	if h, ok := r.rows.(interface{ Has(int) bool }); ok {
+		r.has = h.Has
+	}
+	r.typed, _ = r.rows.(typedRows)
 }
 
 // wantError is what the source says of a column that it cannot read. It names
@@ -217,6 +240,9 @@ func (r *Reader) Read() (Record, error) {
 				return Record{}, r.refuse(&FieldError{"", err.Error()})
 			}
 		}
+		if r.typed != nil && r.plan.skips != nil {
+			cells = r.typed.Texts()
+		}
 		if r.plan.skips != nil && slices.ContainsFunc(r.plan.skips, func(s skipRule) bool { return s.skips(cells) }) {
 			r.skipped++
 			continue
@@ -247,7 +273,7 @@ func (r *Reader) refuse(reason error) *RowError {
 
 // build turns cells into a validated record with ids.
 func (r *Reader) build(cells []string) (Record, error) {
-	rw := row{plan: r.plan, cells: cells, isTime: r.isTime, has: r.has, keep: &r.keep}
+	rw := row{plan: r.plan, cells: cells, isTime: r.isTime, has: r.has, typed: r.typed, keep: &r.keep}
 	rec, err := rw.record()
 	if err != nil {
 		return Record{}, err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 )
 
 // Record is what one row says: a customer, or the phases of one event.
@@ -27,6 +28,7 @@ type row struct {
 	cells  []string // good until the next row: what stays must be kept
 	isTime func(column int) bool
 	has    func(column int) bool
+	typed  typedRows
 	keep   *keeper
 	// unknown is what Record.Unknown becomes.
 	unknown []string
@@ -37,6 +39,14 @@ func (r *row) fail(column columnName, reason string) {
 	if r.err == nil {
 		r.err = &FieldError{column.String(), reason}
 	}
+}
+
+// cell looks at a cell of the source.
+func (r *row) cell(i int) string {
+	if r.typed != nil {
+		return r.typed.Text(i)
+	}
+	return r.cells[i]
 }
 
 // text looks at a cell; word, id and customer keep what they return.
@@ -51,13 +61,21 @@ func (r *row) text(column columnName) string {
 	if len(src.columns) > 1 {
 		return r.product(column, src.columns)
 	}
-	s := strings.TrimSpace(r.cells[src.columns[0]])
+	s := trim(r.cell(src.columns[0]))
 	if src.values != nil {
 		if v, ok := src.values[s]; ok {
 			return v
 		}
 	}
 	return s
+}
+
+// trim is strings.TrimSpace, without a call for most cells.
+func trim(s string) string {
+	if s == "" || s[0]-'!' <= '~'-'!' && s[len(s)-1]-'!' <= '~'-'!' {
+		return s
+	}
+	return strings.TrimSpace(s)
 }
 
 func (r *row) word(column columnName) string {
@@ -76,7 +94,7 @@ func (r *row) customer() string { return r.keep.customer(r.text(colCustomerID)) 
 func (r *row) product(column columnName, columns []int) string {
 	f := 1.0
 	for _, c := range columns {
-		s := strings.TrimSpace(r.cells[c])
+		s := strings.TrimSpace(r.cell(c))
 		if s == "" {
 			return ""
 		}
@@ -96,6 +114,11 @@ func (r *row) product(column columnName, columns []int) string {
 }
 
 func (r *row) time(column columnName) Time {
+	if i := r.plain(column); i >= 0 {
+		if t, zoned, ok := r.typed.Time(i); ok && (zoned || r.plan.isoTimes.loc == time.UTC) {
+			return t
+		}
+	}
 	s := r.text(column)
 	if s == "" {
 		return Never
@@ -111,7 +134,24 @@ func (r *row) time(column columnName) Time {
 	return t
 }
 
+// plain is the column of a cell that may be taken as it was stored, else -1.
+func (r *row) plain(column columnName) int {
+	if r.typed == nil {
+		return -1
+	}
+	src := &r.plan.sources[column]
+	if !src.given || src.constant != "" || len(src.columns) != 1 || src.values != nil {
+		return -1
+	}
+	return src.columns[0]
+}
+
 func (r *row) amount(column columnName) (Amount, bool) {
+	if i := r.plain(column); i >= 0 {
+		if a, has, ok := r.typed.Amount(i); ok {
+			return a, has
+		}
+	}
 	s := r.text(column)
 	if s == "" {
 		return 0, false
@@ -165,7 +205,7 @@ func (r *row) person() *Customer {
 		c.Consent = SplitConsent(s)
 	}
 	for _, i := range r.plan.attributes {
-		if v := strings.TrimSpace(r.cells[i]); v != "" {
+		if v := strings.TrimSpace(r.cell(i)); v != "" {
 			if c.Attributes == nil {
 				c.Attributes = make(map[string]string, len(r.plan.attributes))
 			}
@@ -237,9 +277,9 @@ func (r *row) payment() (events []Event, untimed bool) {
 	}
 	events = r.keep.list(3)
 	phase := func(t Type, at, recorded Time) {
-		e := base
+		events = append(events, base)
+		e := &events[len(events)-1]
 		e.Type, e.At, e.Recorded = t, at, recorded
-		events = append(events, e)
 	}
 	switch {
 	case due != Never:
@@ -291,7 +331,7 @@ func (r *row) changes() []Event {
 			continue
 		}
 		e := base
-		e.Kind, e.Outcome = r.plan.header[i], r.keep.word(strings.TrimSpace(r.cells[i]))
+		e.Kind, e.Outcome = r.plan.header[i], r.keep.word(strings.TrimSpace(r.cell(i)))
 		if base.ID != "" { // of the row, where an event is of one attribute
 			e.ID = base.ID + "/" + e.Kind
 		}

@@ -2,47 +2,58 @@ package event
 
 import (
 	"bufio"
-	"bytes"
-	"cmp"
-	"container/heap"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
+	"strings"
 )
 
 // sorter puts any number of records in the order of their keys, those of one
-// key in the order in which they came. What does not fit into memory goes to
-// files in runs, which are merged.
+// key in the order in which they came. Records of one key are kept together, so
+// that only keys are compared. What does not fit into memory goes to files in
+// runs, which are merged.
 type sorter struct {
 	dir    string
-	limit  int // bytes of records in memory, and those of their index
-	chunks [][]byte
-	used   int // chunks in use
-	bytes  int // in them
-	index  []place
+	limit  int // bytes of records in memory, and of what finds them
+	groups []group
+	at     map[string]int32 // groups by key
+	last   int32            // of groups: that of the record before
+	chunks [][]byte         // blocks of records
+	used   int              // chunks in use
+	keys   []byte           // room for those of groups
+	bytes  int
 	levels [][]*os.File // runs in the order of their records from the last level to the first
 	fan    int          // runs merged at a time, and at most of a level
 	buffer int          // read ahead of each
 }
 
-// place is a record in the chunks, with the head of its key.
-type place struct {
-	head       uint64
-	chunk, pos uint32
+// group is the records of one key in memory: blocks of which each names the
+// next. A record is its length and its bytes.
+type group struct {
+	key         string
+	size        int // of all records
+	first, last block
+	at, end     uint32 // where the next record goes in the last block, and where that ends
 }
+
+// block is a place in the chunks. It begins with its successor and with where
+// its records end.
+type block struct{ chunk, pos uint32 }
 
 const (
 	sorterChunk  = 1 << 18
 	sorterBuffer = 1 << 16 // at most, of a run that is merged
-	placeBytes   = 16
+	blockHead    = 12
+	leastBlock   = 64
+	mostBlock    = 1 << 12
+	groupBytes   = 150 // of a group and its place in the map, about
 )
 
 // newSorter takes about limit bytes of memory.
 func newSorter(dir string, limit int) *sorter {
-	s := &sorter{dir: dir, limit: limit, buffer: sorterBuffer}
+	s := &sorter{dir: dir, limit: limit, buffer: sorterBuffer, at: map[string]int32{}}
 	s.fan = min(max(limit/s.buffer, 8), 256)
 	s.buffer = max(min(s.buffer, limit/s.fan), 1<<12)
 	return s
@@ -50,12 +61,49 @@ func newSorter(dir string, limit int) *sorter {
 
 // add keeps a copy of a record.
 func (s *sorter) add(key, value []byte) error {
-	n := len(key) + len(value) + 2*binary.MaxVarintLen32
-	if s.bytes+n+placeBytes*(len(s.index)+1) > s.limit && len(s.index) > 0 {
+	n := len(value) + binary.MaxVarintLen32
+	if s.bytes+n+blockHead+len(key)+groupBytes > s.limit && len(s.groups) > 0 {
 		if err := s.spill(); err != nil {
 			return err
 		}
 	}
+	g := s.group(key)
+	if int(g.end-g.at) < n {
+		s.extend(g, n)
+	}
+	c := s.chunks[g.last.chunk]
+	i := int(g.at)
+	i += binary.PutUvarint(c[i:], uint64(len(value)))
+	i += copy(c[i:], value)
+	g.size += i - int(g.at)
+	g.at = uint32(i)
+	return nil
+}
+
+// group finds or makes that of a key.
+func (s *sorter) group(key []byte) *group {
+	if len(s.groups) > 0 && s.groups[s.last].key == string(key) {
+		return &s.groups[s.last]
+	}
+	i, ok := s.at[string(key)]
+	if !ok {
+		if cap(s.keys)-len(s.keys) < len(key) {
+			s.keys = make([]byte, 0, max(1<<14, len(key)))
+		}
+		start := len(s.keys)
+		s.keys = append(s.keys, key...)
+		i = int32(len(s.groups))
+		s.groups = append(s.groups, group{key: viewString(s.keys[start:])})
+		s.at[s.groups[i].key] = i
+		s.bytes += groupBytes + len(key)
+	}
+	s.last = i
+	return &s.groups[i]
+}
+
+// extend gives a group a block for at least n bytes more.
+func (s *sorter) extend(g *group, n int) {
+	n = blockHead + max(n, min(max(g.size, leastBlock), mostBlock))
 	if s.used == 0 || cap(s.chunks[s.used-1])-len(s.chunks[s.used-1]) < n {
 		if s.used == len(s.chunks) || cap(s.chunks[s.used]) < n {
 			// A record that is longer than a chunk has one of its own.
@@ -65,41 +113,38 @@ func (s *sorter) add(key, value []byte) error {
 		s.used++
 	}
 	c := &s.chunks[s.used-1]
-	var head [8]byte
-	copy(head[:], key)
-	s.index = append(s.index, place{binary.BigEndian.Uint64(head[:]), uint32(s.used - 1), uint32(len(*c))})
-	before := len(*c)
-	*c = appendRecord(*c, key, value)
-	s.bytes += len(*c) - before
-	return nil
+	at := block{uint32(s.used - 1), uint32(len(*c))}
+	*c = (*c)[:len(*c)+n]
+	if g.size == 0 {
+		g.first = at
+	} else {
+		head := s.chunks[g.last.chunk][g.last.pos:]
+		binary.LittleEndian.PutUint32(head, at.chunk)
+		binary.LittleEndian.PutUint32(head[4:], at.pos)
+		binary.LittleEndian.PutUint32(head[8:], g.at)
+	}
+	g.last, g.at, g.end = at, at.pos+blockHead, at.pos+uint32(n)
+	s.bytes += n
 }
 
-func appendRecord(b, key, value []byte) []byte {
-	b = binary.AppendUvarint(b, uint64(len(key)))
-	b = binary.AppendUvarint(b, uint64(len(value)))
-	return append(append(b, key...), value...)
+// records returns those of a group in a block, and the block after it.
+func (s *sorter) records(g *group, b block) (records []byte, next block) {
+	c := s.chunks[b.chunk]
+	if b == g.last {
+		return c[b.pos+blockHead : g.at], b
+	}
+	head := c[b.pos:]
+	next = block{binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:])}
+	return c[b.pos+blockHead : binary.LittleEndian.Uint32(head[8:])], next
 }
 
-// record returns a record in memory: its bytes as they are in a file, and what
-// is in them.
-func (s *sorter) record(p place) (raw, key, value []byte) {
-	b := s.chunks[p.chunk][p.pos:]
-	k, i := binary.Uvarint(b)
-	v, j := binary.Uvarint(b[i:])
-	start := i + j
-	end := start + int(k) + int(v)
-	return b[:end], b[start : start+int(k)], b[start+int(k) : end]
-}
-
+// sort puts the groups in order. They cannot be found by key any more.
 func (s *sorter) sort() {
-	slices.SortFunc(s.index, func(a, b place) int {
-		if a.head != b.head {
-			return cmp.Compare(a.head, b.head)
-		}
-		_, x, _ := s.record(a)
-		_, y, _ := s.record(b)
-		return cmp.Or(bytes.Compare(x, y), cmp.Compare(a.chunk, b.chunk), cmp.Compare(a.pos, b.pos))
-	})
+	clear(s.at)
+	byKey := func(a, b group) int { return strings.Compare(a.key, b.key) }
+	if !slices.IsSortedFunc(s.groups, byKey) {
+		slices.SortFunc(s.groups, byKey)
+	}
 }
 
 // spill writes what is in memory as a run. When a level is full its runs become
@@ -107,18 +152,41 @@ func (s *sorter) sort() {
 func (s *sorter) spill() error {
 	s.sort()
 	err := s.write(0, func(w *bufio.Writer) error {
-		for _, p := range s.index {
-			raw, _, _ := s.record(p)
-			if _, err := w.Write(raw); err != nil {
+		for i := range s.groups {
+			g := &s.groups[i]
+			if err := writeHead(w, g.key, int64(g.size)); err != nil {
 				return err
+			}
+			for b := g.first; ; {
+				records, next := s.records(g, b)
+				if _, err := w.Write(records); err != nil {
+					return err
+				}
+				if next == b {
+					break
+				}
+				b = next
 			}
 		}
 		return nil
 	})
-	s.index, s.used, s.bytes = s.index[:0], 0, 0
+	s.groups, s.keys, s.used, s.bytes = s.groups[:0], nil, 0, 0
 	for level := 0; err == nil && len(s.levels[level]) == s.fan; level++ {
 		err = s.collapse(level)
 	}
+	return err
+}
+
+// writeHead writes what comes before the records of a group: the lengths of its
+// key and of all records, and the key.
+func writeHead(w *bufio.Writer, key string, size int64) error {
+	var head [2 * binary.MaxVarintLen64]byte
+	n := binary.PutUvarint(head[:], uint64(len(key)))
+	n += binary.PutUvarint(head[n:], uint64(size))
+	if _, err := w.Write(head[:n]); err != nil {
+		return err
+	}
+	_, err := w.WriteString(key)
 	return err
 }
 
@@ -167,19 +235,19 @@ func tempFile(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// merge ends the adding and returns all records in order. The memory is free
-// for others once the iterator is.
+// merge ends the adding and returns all records in order; called again, it
+// returns them from the first on.
 func (s *sorter) merge() (*merged, error) {
 	if len(s.levels) == 0 {
 		s.sort()
 		return &merged{memory: s}, nil
 	}
-	if len(s.index) > 0 {
+	if len(s.groups) > 0 {
 		if err := s.spill(); err != nil {
 			return nil, err
 		}
 	}
-	s.chunks, s.index = nil, nil
+	s.chunks, s.groups = nil, nil
 	// The lower levels first: they are short.
 	for level := 0; level < len(s.levels)-1; level++ {
 		if len(s.open()) <= s.fan {
@@ -200,132 +268,10 @@ func (s *sorter) open() (runs []*os.File) {
 	return runs
 }
 
-func (s *sorter) openRuns(runs []*os.File) (*merged, error) {
-	m := &merged{}
-	for i, f := range runs {
-		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			return nil, err
-		}
-		r := &runReader{in: bufio.NewReaderSize(f, s.buffer), order: i}
-		more, err := r.next()
-		if err != nil {
-			return nil, err
-		}
-		if more {
-			m.heap = append(m.heap, r)
-		}
-	}
-	heap.Init(&m.heap)
-	return m, nil
-}
-
 // close lets go of files and memory.
 func (s *sorter) close() {
 	for _, f := range s.open() {
 		f.Close()
 	}
-	s.levels, s.chunks, s.index = nil, nil, nil
-}
-
-// merged gives the records of all runs in order.
-type merged struct {
-	memory *sorter // all there is, or
-	at     int
-	heap   runHeap
-	begun  bool
-}
-
-// next returns a record, good until the next call, or io.EOF.
-func (m *merged) next() (key, value []byte, err error) {
-	if m.memory != nil {
-		if m.at == len(m.memory.index) {
-			return nil, nil, io.EOF
-		}
-		_, key, value = m.memory.record(m.memory.index[m.at])
-		m.at++
-		return key, value, nil
-	}
-	if m.begun {
-		more, err := m.heap[0].next()
-		switch {
-		case err != nil:
-			return nil, nil, err
-		case more:
-			heap.Fix(&m.heap, 0)
-		default:
-			heap.Pop(&m.heap)
-		}
-	}
-	m.begun = len(m.heap) > 0
-	if !m.begun {
-		return nil, nil, io.EOF
-	}
-	return m.heap[0].key, m.heap[0].value, nil
-}
-
-func (m *merged) copy(w *bufio.Writer) error {
-	var b []byte
-	for {
-		key, value, err := m.next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		b = appendRecord(b[:0], key, value)
-		if _, err := w.Write(b); err != nil {
-			return err
-		}
-	}
-}
-
-// runReader reads a file of records.
-type runReader struct {
-	in         *bufio.Reader
-	order      int
-	data       []byte
-	key, value []byte
-}
-
-var errRun = errors.New("sorting: a temporary file is damaged")
-
-func (r *runReader) next() (more bool, err error) {
-	k, err := binary.ReadUvarint(r.in)
-	if err == io.EOF {
-		return false, nil
-	}
-	v, err2 := binary.ReadUvarint(r.in)
-	if err := errors.Join(err, err2); err != nil {
-		return false, errors.Join(errRun, err)
-	}
-	if k > MaxRowBytes || v > 1<<40 {
-		return false, errRun
-	}
-	n := int(k + v)
-	if cap(r.data) < n || cap(r.data) > sorterBuffer && n < sorterBuffer {
-		r.data = make([]byte, n)
-	}
-	r.data = r.data[:n]
-	if _, err := io.ReadFull(r.in, r.data); err != nil {
-		return false, errors.Join(errRun, err)
-	}
-	r.key, r.value = r.data[:k], r.data[k:]
-	return true, nil
-}
-
-// runHeap has the run with the least key on top, of equal ones the first.
-type runHeap []*runReader
-
-func (h runHeap) Len() int { return len(h) }
-func (h runHeap) Less(i, j int) bool {
-	return cmp.Or(bytes.Compare(h[i].key, h[j].key), cmp.Compare(h[i].order, h[j].order)) < 0
-}
-func (h runHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *runHeap) Push(x any)   { *h = append(*h, x.(*runReader)) }
-func (h *runHeap) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return x
+	s.levels, s.chunks, s.groups, s.at, s.keys = nil, nil, nil, nil, nil
 }

@@ -50,7 +50,7 @@ type Estimates struct {
 // Intervals returns the metrics of s with intervals. The customers are those
 // of the rows, in the order in which NewSample got them.
 func (b Bootstrap) Intervals(s *Sample, customers []string) (Estimates, error) {
-	return b.run(customers, s)
+	return b.run(customers, 1, s)
 }
 
 // Difference returns the metrics of s minus those of other, both on the same
@@ -58,13 +58,28 @@ func (b Bootstrap) Intervals(s *Sample, customers []string) (Estimates, error) {
 // narrower than the two intervals apart suggest. An interval that excludes 0
 // is a difference that other customers would show too.
 func (b Bootstrap) Difference(s, other *Sample, customers []string) (Estimates, error) {
-	if len(s.row) != len(other.row) || !slices.Equal(s.given, other.given) || !slices.Equal(s.outcomes(), other.outcomes()) {
-		return Estimates{}, fmt.Errorf("bootstrap: the two samples differ in rows, outcomes or weights: score the same rows in the same order with both")
-	}
-	return b.run(customers, s, other)
+	return b.MeanDifference([]*Sample{s}, []*Sample{other}, customers)
 }
 
-func (b Bootstrap) run(customers []string, samples ...*Sample) (Estimates, error) {
+// MeanDifference is the mean of Difference over pairs, such as fits with several
+// seeds, all on the same rows in the same order. A replicate draws pairs as well
+// as customers: the interval is what other customers and other seeds would show.
+// With three seeds or so it tells little of them, but not nothing.
+func (b Bootstrap) MeanDifference(samples, others []*Sample, customers []string) (Estimates, error) {
+	if len(samples) == 0 || len(samples) != len(others) {
+		return Estimates{}, fmt.Errorf("bootstrap: %d samples and %d others: give pairs", len(samples), len(others))
+	}
+	all := slices.Concat(samples, others)
+	for _, s := range all[1:] {
+		if len(s.row) != len(all[0].row) || !slices.Equal(s.given, all[0].given) || !slices.Equal(s.outcomes(), all[0].outcomes()) {
+			return Estimates{}, fmt.Errorf("bootstrap: the samples differ in rows, outcomes or weights: score the same rows in the same order with all")
+		}
+	}
+	return b.run(customers, len(samples), all...)
+}
+
+// run measures so many samples, or as many pairs if there are twice as many.
+func (b Bootstrap) run(customers []string, pairs int, samples ...*Sample) (Estimates, error) {
 	if b.Replicates < 1 || b.Replicates > 1_000_000 {
 		return Estimates{}, fmt.Errorf("bootstrap: %d replicates: give 1 to 1000000", b.Replicates)
 	}
@@ -75,36 +90,46 @@ func (b Bootstrap) run(customers []string, samples ...*Sample) (Estimates, error
 		return Estimates{}, fmt.Errorf("bootstrap: %d customers for %d rows: give the customer of each row", len(customers), n)
 	}
 	owner, count := numberCustomers(customers)
-	return b.estimates(values(samples, nil), b.draw(samples, owner, count), count), nil
+	even := slices.Repeat([]float64{1 / float64(pairs)}, pairs)
+	return b.estimates(values(samples, nil, even), b.draw(samples, pairs, owner, count), count), nil
 }
 
 // metricCount is the number of metrics that have an interval.
 const metricCount = 7
 
 // values measures the samples under the drawn weights, or as they are where
-// drawn is nil, and returns the first's metrics, minus the second's if any.
-func values(samples []*Sample, drawn [][]float64) [metricCount]float64 {
-	var v [metricCount]float64
-	for k, s := range samples {
-		w := s.weight
+// drawn is nil: metrics minus those of the pair's other, if there is one, times
+// the share of the pair.
+func values(samples []*Sample, drawn [][]float64, share []float64) [metricCount]float64 {
+	measured := func(k int) [metricCount]Float {
+		w := samples[k].weight
 		if drawn != nil {
 			w = drawn[k]
 		}
-		m := s.measure(w)
-		for j, x := range [metricCount]Float{m.AUC, m.AveragePrecision, m.LogLoss, m.Brier, m.ECE, m.TopDecileLift, m.BaseRate} {
-			if k == 0 {
-				v[j] = float64(x)
-			} else {
-				v[j] -= float64(x)
+		m := samples[k].measure(w)
+		return [metricCount]Float{m.AUC, m.AveragePrecision, m.LogLoss, m.Brier, m.ECE, m.TopDecileLift, m.BaseRate}
+	}
+	var sum [metricCount]float64
+	for pair, part := range share {
+		if part == 0 {
+			continue
+		}
+		v := measured(pair)
+		if other := pair + len(share); other < len(samples) {
+			for j, x := range measured(other) {
+				v[j] -= x
 			}
 		}
+		for j, x := range v {
+			sum[j] += float64(part * float64(x))
+		}
 	}
-	return v
+	return sum
 }
 
 // draw returns the values of every replicate. Each has its own generator,
 // seeded here in order, so that it does not matter who works on it.
-func (b Bootstrap) draw(samples []*Sample, owner []int, count int) [][metricCount]float64 {
+func (b Bootstrap) draw(samples []*Sample, pairs int, owner []int, count int) [][metricCount]float64 {
 	seeds := rand.NewPCG(b.Seed, 0)
 	generators := make([]rand.PCG, b.Replicates)
 	for i := range generators {
@@ -116,6 +141,7 @@ func (b Bootstrap) draw(samples []*Sample, owner []int, count int) [][metricCoun
 	for range min(runtime.GOMAXPROCS(0), b.Replicates) {
 		wg.Go(func() {
 			times := make([]float64, count) // how often each customer was drawn
+			share := make([]float64, pairs) // how much of the mean each pair has
 			drawn := make([][]float64, len(samples))
 			for k, s := range samples {
 				drawn[k] = make([]float64, len(s.row))
@@ -130,12 +156,19 @@ func (b Bootstrap) draw(samples []*Sample, owner []int, count int) [][metricCoun
 				for range count {
 					times[r.IntN(count)]++
 				}
+				clear(share)
+				for range pairs {
+					share[r.IntN(pairs)] += 1 / float64(pairs)
+				}
 				for k, s := range samples {
+					if share[k%pairs] == 0 {
+						continue
+					}
 					for j, row := range s.row {
 						drawn[k][j] = float64(s.weight[j] * times[owner[row]])
 					}
 				}
-				out[i] = values(samples, drawn)
+				out[i] = values(samples, drawn, share)
 			}
 		})
 	}

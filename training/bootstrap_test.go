@@ -27,7 +27,7 @@ func TestReplicatesAreResampledCustomers(t *testing.T) {
 	customers := owners(400, 3)
 	owner, count := numberCustomers(customers)
 	b := Bootstrap{Replicates: 3, Level: 0.9, Seed: 5}
-	draws := b.draw([]*Sample{s}, owner, count)
+	draws := b.draw([]*Sample{s}, 1, owner, count)
 
 	// The obvious way: draw customers, copy their rows, measure the copies.
 	seeds := rand.NewPCG(5, 0)
@@ -48,7 +48,7 @@ func TestReplicatesAreResampledCustomers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := values([]*Sample{copied}, nil)
+		want := values([]*Sample{copied}, nil, []float64{1})
 		for j := range want {
 			if !near(got[j], want[j]) {
 				t.Errorf("replicate %d, metric %d: %v, want %v", i, j, got[j], want[j])
@@ -173,6 +173,43 @@ func TestDifference(t *testing.T) {
 	same, err := boot.Difference(a, a, customers)
 	if err != nil || same.AUC != (Estimate{}) || same.LogLoss != (Estimate{}) {
 		t.Errorf("a model against itself: %+v, error %v", same, err)
+	}
+}
+
+// The mean over pairs, and an interval over draws of them: where every row of a
+// sample has the same loss, drawing customers changes nothing, and of two pairs
+// a replicate draws one of them twice half of the time.
+func TestMeanDifference(t *testing.T) {
+	_, y, _ := made(200, 0)
+	sure := func(right float64) *Sample {
+		p := make([]float64, len(y))
+		for i := range p {
+			if p[i] = 1 - right; y[i] {
+				p[i] = right
+			}
+		}
+		s, err := NewSample(p, y, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	a, b, c := sure(0.9), sure(0.8), sure(0.6)
+	boot, customers := DefaultBootstrap(1), owners(200, 2)
+	d, err := boot.MeanDifference([]*Sample{b, c}, []*Sample{a, a}, customers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	low, high := math.Log(0.9/0.8), math.Log(0.9/0.6)
+	if e := d.LogLoss; !near(float64(e.Value), (low+high)/2) || !near(float64(e.Low), low) || !near(float64(e.High), high) {
+		t.Errorf("log loss differs by %+v, want %v [%v, %v]", e, (low+high)/2, low, high)
+	}
+	same, err := boot.MeanDifference([]*Sample{a, b, c}, []*Sample{a, b, c}, customers)
+	if err != nil || same.AUC != (Estimate{}) || same.LogLoss != (Estimate{}) {
+		t.Errorf("three samples against themselves: %+v, error %v", same, err)
+	}
+	if _, err := boot.MeanDifference([]*Sample{a, b}, []*Sample{c}, customers); err == nil || !strings.Contains(err.Error(), "2 samples and 1 others") {
+		t.Errorf("no pairs: error %v", err)
 	}
 }
 

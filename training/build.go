@@ -238,8 +238,12 @@ func (b *Build) write(ctx context.Context, src Histories, out rowWriter, o *Obse
 		} else {
 			b.asOf(rows, block, o, e, m.Counts)
 		}
-		for i, who := range rows.Customers {
-			sum += features.RowFingerprint(who, rows.AsOf[i], rows.Values[i*width:(i+1)*width])
+		prints := make([]uint64, len(rows.Customers))
+		parallel(b.Workers, len(prints), func(i int) {
+			prints[i] = features.RowFingerprint(rows.Customers[i], rows.AsOf[i], rows.Values[i*width:(i+1)*width])
+		})
+		for _, print := range prints {
+			sum += print
 		}
 		m.Rows += len(rows.Customers)
 		done += len(block)
@@ -296,8 +300,9 @@ func addObservations(rows *table.MatrixRows, d *Data) {
 
 // asOf makes rows of all who have not left, with labels that are known.
 func (b *Build) asOf(rows *table.MatrixRows, block someHistories, o *Observer, e *features.Engine, counts Counts) {
-	var of []int // histories of the rows
-	for i, tl := range block {
+	first := make([]int, 0, len(block)+1) // row of each history
+	for _, tl := range block {
+		first = append(first, len(rows.Customers))
 		out := heldOut(tl.Customer.ID, b.Seed, b.HeldOut)
 		for _, t := range o.Snapshots {
 			if tl.Customer.ChurnedAt < t {
@@ -312,7 +317,6 @@ func (b *Build) asOf(rows *table.MatrixRows, block someHistories, o *Observer, e
 			case Churned:
 				label, reason = table.Yes, tl.Customer.ChurnReason
 			}
-			of = append(of, i)
 			rows.Customers = append(rows.Customers, tl.Customer.ID)
 			rows.AsOf = append(rows.AsOf, t)
 			rows.HeldOut = append(rows.HeldOut, out)
@@ -320,9 +324,11 @@ func (b *Build) asOf(rows *table.MatrixRows, block someHistories, o *Observer, e
 			rows.Reasons = append(rows.Reasons, reason)
 		}
 	}
+	first = append(first, len(rows.Customers))
 	width := len(e.Features())
-	rows.Values = slices.Grow(rows.Values, len(of)*width)[:len(of)*width]
-	parallel(b.Workers, len(of), func(i int) {
-		e.Row(rows.Values[i*width:(i+1)*width], block[of[i]], rows.AsOf[i])
+	rows.Values = slices.Grow(rows.Values, len(rows.Customers)*width)[:len(rows.Customers)*width]
+	parallel(b.Workers, len(block), func(i int) {
+		from, to := first[i], first[i+1]
+		e.Rows(rows.Values[from*width:to*width], block[i], rows.AsOf[from:to], nil)
 	})
 }

@@ -204,12 +204,21 @@ func first(texts []string) string {
 // on the histories which it was built from. A matrix that was not built as the
 // plan says is an error. The end of the data is that of the matrix.
 func TrainMatrix(ctx context.Context, d *MatrixData, p Plan) (*model.Model, *Report, error) {
+	r, err := p.matrix(d)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.finishHistories(ctx, d.Engine, d.Data, r)
+}
+
+// matrix checks that a matrix is what the plan says, and begins the report.
+func (p *Plan) matrix(d *MatrixData) (*Report, error) {
 	m := &d.Info
 	if p.Through == event.Never {
 		p.Through = m.Through
 	}
 	if err := p.defaults(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	plan := &MatrixInfo{Definition: p.Definition, Through: p.Through, HeldOut: p.HeldOut, Seed: p.Seed,
 		Snapshots: Snapshots(&p.Definition, p.Through, p.Every, p.Snapshots)}
@@ -217,20 +226,19 @@ func TrainMatrix(ctx context.Context, d *MatrixData, p Plan) (*model.Model, *Rep
 	if p.Features != nil {
 		declared, err := p.Features.Fingerprint()
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if declared != m.DeclaredFingerprint {
 			differs = append(differs, "another feature set")
 		}
 	}
 	if len(differs) > 0 {
-		return nil, nil, fmt.Errorf("the matrix was built in another way than the project says: %s; build it again, or train with the project file it was built by",
+		return nil, fmt.Errorf("the matrix was built in another way than the project says: %s; build it again, or train with the project file it was built by",
 			strings.Join(differs, "; "))
 	}
 	split, err := SplitByTime(&p.Definition, m.Snapshots)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	r := &Report{Split: &split, Counts: m.Counts, Customers: m.Customers, DataFingerprint: m.DataFingerprint, Findings: m.Findings}
-	return p.finishHistories(ctx, d.Engine, d.Data, r)
+	return &Report{Split: &split, Counts: m.Counts, Customers: m.Customers, DataFingerprint: m.DataFingerprint, Findings: m.Findings}, nil
 }

@@ -156,7 +156,7 @@ func TestWeightIsRepetition(t *testing.T) {
 	if errA != nil || errB != nil {
 		t.Fatal(errA, errB)
 	}
-	va, vb := values([]*Sample{a}, nil), values([]*Sample{b}, nil)
+	va, vb := values([]*Sample{a}, nil, []float64{1}), values([]*Sample{b}, nil, []float64{1})
 	for i := range va {
 		if !near(va[i], vb[i]) {
 			t.Errorf("metric %d: weighted %v, repeated %v", i, va[i], vb[i])

@@ -270,12 +270,21 @@ func (t *Table) Data(e *features.Engine) (*Data, map[string]int, error) {
 // is by customer only, and the report says so: whether the columns were known
 // before the customer left cannot be checked.
 func TrainTable(ctx context.Context, t *Table, p Plan) (*model.Model, *Report, error) {
-	p.Through = event.Never
-	if err := p.defaults(); err != nil {
+	engine, pt, r, err := p.table(t)
+	if err != nil {
 		return nil, nil, err
 	}
+	return p.finish(ctx, engine, pt, r)
+}
+
+// table divides the rows of a wide table, and begins the report.
+func (p *Plan) table(t *Table) (*features.Engine, parts, *Report, error) {
+	p.Through = event.Never
+	if err := p.defaults(); err != nil {
+		return nil, parts{}, nil, err
+	}
 	if p.Definition.Kind != "label" || t.Labels == nil {
-		return nil, nil, fmt.Errorf("a wide table needs a label, such as Churn=Yes")
+		return nil, parts{}, nil, fmt.Errorf("a wide table needs a label, such as Churn=Yes")
 	}
 	set, left := t.InferColumns()
 	if p.Features != nil {
@@ -301,11 +310,11 @@ func TrainTable(ctx context.Context, t *Table, p Plan) (*model.Model, *Report, e
 	}
 	engine, err := set.Lock(census).Compile()
 	if err != nil {
-		return nil, nil, err
+		return nil, parts{}, nil, err
 	}
 	data, _, err := t.Data(engine)
 	if err != nil {
-		return nil, nil, err
+		return nil, parts{}, nil, err
 	}
 	part := func(g int) *Data {
 		return data.Rows(func(o *Observation) bool { return group(o.Customer) == g })
@@ -317,5 +326,5 @@ func TrainTable(ctx context.Context, t *Table, p Plan) (*model.Model, *Report, e
 			r.Findings = append(r.Findings, Finding{"warning", "column left out", c, fmt.Sprintf("column %q %s; it is left out", c, why)})
 		}
 	}
-	return p.finish(ctx, engine, parts{train: part(0), calibration: part(1), test: part(2)}, r)
+	return engine, parts{train: part(0), calibration: part(1), test: part(2)}, r, nil
 }

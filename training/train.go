@@ -92,48 +92,60 @@ type parts struct {
 
 // Train fits a model on histories. The report is part of the model too.
 func Train(ctx context.Context, src Source, p Plan) (*model.Model, *Report, error) {
-	if err := p.defaults(); err != nil {
+	engine, data, r, err := p.histories(ctx, src)
+	if err != nil {
 		return nil, nil, err
 	}
+	return p.finishHistories(ctx, engine, data, r)
+}
+
+// histories makes the observations of all histories, and begins the report.
+func (p *Plan) histories(ctx context.Context, src Source) (*features.Engine, *Data, *Report, error) {
+	if err := p.defaults(); err != nil {
+		return nil, nil, nil, err
+	}
 	if p.Definition.Kind == "label" {
-		return nil, nil, fmt.Errorf("a definition of kind label is for a wide table: train on histories by contract, inactivity or payment")
+		return nil, nil, nil, fmt.Errorf("a definition of kind label is for a wide table: train on histories by contract, inactivity or payment")
 	}
 	if p.Features == nil || p.Through == event.Never {
-		return nil, nil, fmt.Errorf("training on histories needs a feature set and the end of the data")
+		return nil, nil, nil, fmt.Errorf("training on histories needs a feature set and the end of the data")
 	}
 	snapshots := Snapshots(&p.Definition, p.Through, p.Every, p.Snapshots)
 	split, err := SplitByTime(&p.Definition, snapshots)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	o := &Observer{Definition: p.Definition, Snapshots: snapshots, Through: p.Through, HeldOut: p.HeldOut, Seed: p.Seed}
-	engine, checks, err := prepare(ctx, src, &p, split, o)
+	engine, checks, err := prepare(ctx, src, p, split, o)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	data, counts, err := compute(ctx, src, o, engine, p.Workers, func(n int) { p.Progress("computing features", n, checks.customers) })
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	fingerprint, err := src.Fingerprint(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	r := &Report{Split: &split, Counts: counts, Customers: checks.customers, DataFingerprint: fingerprint,
 		Findings: checks.findings()}
-	return p.finishHistories(ctx, engine, data, r)
+	return engine, data, r, nil
 }
 
 // finishHistories divides the observations by time and customer and does the
 // rest.
 func (p *Plan) finishHistories(ctx context.Context, engine *features.Engine, data *Data, r *Report) (*model.Model, *Report, error) {
+	r.Reasons = reasonsOf(data)
+	return p.finish(ctx, engine, divide(data, r.Split), r)
+}
+
+// divide makes the parts of a split.
+func divide(data *Data, s *Split) parts {
 	in := func(times []event.Time, heldOut bool) *Data {
 		return data.Rows(func(ob *Observation) bool { return ob.HeldOut == heldOut && contains(times, ob.At) })
 	}
-	pt := parts{train: in(r.Split.Train, false), calibration: in(r.Split.Calibration, false),
-		test: in(r.Split.Test, true), seen: in(r.Split.Test, false)}
-	r.Reasons = reasonsOf(data)
-	return p.finish(ctx, engine, pt, r)
+	return parts{train: in(s.Train, false), calibration: in(s.Calibration, false), test: in(s.Test, true), seen: in(s.Test, false)}
 }
 
 // prepare reads all histories once: the set is frozen on what training may

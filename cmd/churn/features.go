@@ -18,14 +18,15 @@ import (
 func (a *app) featuresCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "features",
-		Short: "List, explain, check and freeze features, and write a matrix of them",
+		Short: "List, explain, check, measure and freeze features, and write a matrix of them",
 		Long: `Features are those of the project file, of a file named with --features, or of a
 stored model named with --model-version, then with that model's levels,
 definition of churn and seed.`,
 		Example: `  churn features list
   churn features explain pay_late_n_90 --customer 1029
   churn features check --features mine.yaml
-  churn features build --out matrix.parquet --labels`,
+  churn features build --out matrix.parquet --labels
+  churn features ablate`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -60,7 +61,7 @@ warnings do not.`,
 	for _, c := range []*cobra.Command{list, explain, check} {
 		set.register(c)
 	}
-	cmd.AddCommand(list, explain, check, a.lockFeaturesCommand(), a.buildFeaturesCommand())
+	cmd.AddCommand(list, explain, check, a.lockFeaturesCommand(), a.buildFeaturesCommand(), a.ablateFeaturesCommand())
 	return cmd
 }
 

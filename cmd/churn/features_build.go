@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -139,6 +140,11 @@ func (a *app) buildFeatures(ctx context.Context, f *buildFlags) (err error) {
 		return err
 	}
 	defer out.abandon()
+	// Nearly all memory is that of histories and rows which come and go.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	if f.histories.fromSources {
+		defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(int64(f.histories.memory), debug.SetMemoryLimit(-1))))
+	}
 	m, err := training.BuildMatrix(ctx, src, out, b)
 	p.finish()
 	if err != nil {

@@ -21,6 +21,7 @@ var floors = map[string]int{
 	"churn/event/sim":                  2,
 	"churn/model/gbdt":                 2,
 	"churn/model/baseline":             2,
+	"churn/features/peers":             4,
 	"churn/model/gbdt/peers":           3,
 	"churn/model/gbdt/peers/leaves":    3, // a module of its own
 	"churn/model":                      3,

@@ -87,6 +87,7 @@ func (a *app) gather(ctx context.Context, c *config, h historyFlags, p *progress
 	}
 	// The runtime collects as often as that takes, and lets go of memory.
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(int64(h.memory), debug.SetMemoryLimit(-1))))
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // until then, as rarely as the limit allows
 	var reports []event.FileReport
 	err = a.withRejects(c, func(o event.ImportOptions) error {
 		o.Progress = func(path string, rows int) { p.show("reading "+path, rows, 0) }

@@ -61,7 +61,7 @@ func (p *diary) turn(customer int) {
 type turned uint8
 
 const (
-	unseen  turned = iota // sign-up, or no switch
+	unseen turned = iota // sign-up, or no switch
 	stayOn
 	stayOff
 	turnOff

@@ -67,7 +67,7 @@ type World struct {
 
 	Contacts Experiment
 	Switch   Switch `json:",omitzero"`
-	Leak     bool // plant marks of the outcome; see Variant
+	Leak     bool   // plant marks of the outcome; see Variant
 }
 
 // Type is one kind of customer. The company does not know which it has.

@@ -3,6 +3,7 @@ package table
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"churn/event"
@@ -40,16 +41,22 @@ func (p *packedRows) Close() error { return p.close() }
 
 func (p *packedRows) Has(column int) bool { return event.Has(p.Rows, column) }
 
+// Piece parts the rows below.
+func (p *packedRows) Piece() (event.Rows, error) { return event.PieceOf(p.Rows) }
+
 // eventRows are the rows of a Parquet file, of which only the columns are read
-// that are asked for.
+// that are asked for. Their times and numbers stay as they are stored until
+// somebody asks for a text.
 type eventRows struct {
 	r       *Reader
 	at      []int // among columns, of each column of the file; -1: not read
 	columns []column
-	row     int // of the batch
+	piece   bool // one batch, which is there already
+	row     int  // of the batch
 	rows    int
 	line    int
 	cells   []string
+	scratch []byte // of texts of cells
 }
 
 func (e *eventRows) Columns() []string { return e.r.columns }
@@ -72,7 +79,33 @@ func (e *eventRows) Want(used []bool) error {
 	}
 	e.columns = make([]column, len(wanted))
 	e.cells = make([]string, len(used))
-	return e.r.parquet.want(wanted, make([]bool, len(wanted)))
+	if err := e.r.parquet.want(wanted, make([]bool, len(wanted))); err != nil {
+		return err
+	}
+	for k := range e.r.parquet.wanted {
+		w := &e.r.parquet.wanted[k]
+		w.stored = w.storable()
+	}
+	return nil
+}
+
+// Piece reads a batch, for whoever asks for it.
+func (e *eventRows) Piece() (event.Rows, error) {
+	part := &eventRows{r: e.r, at: e.at, columns: make([]column, len(e.columns)), piece: true, line: e.line, cells: make([]string, len(e.cells))}
+	for k := range part.columns {
+		c, last := &part.columns[k], &e.columns[k]
+		c.text, c.ends, c.null = make([]byte, 0, cap(last.text)), make([]int, 0, cap(last.ends)), make([]bool, 0, cap(last.null))
+		c.ints, c.floats = make([]int64, 0, cap(last.ints)), make([]float64, 0, cap(last.floats))
+	}
+	var err error
+	for part.rows == 0 {
+		if part.rows, err = e.r.parquet.next(part.columns); err != nil {
+			return nil, err
+		}
+	}
+	e.columns = part.columns // to know how long they are
+	e.line += part.rows
+	return part, nil
 }
 
 // IsTime tells that a column has dates or times.
@@ -81,20 +114,42 @@ func (e *eventRows) IsTime(i int) bool {
 	return kind == date || kind == instant
 }
 
-// Next looks at the cells as strings, which change with the next batch.
+// Text returns the text of a cell, good until the next row.
+func (e *eventRows) Text(i int) string {
+	k := e.at[i]
+	if k < 0 {
+		return ""
+	}
+	c := &e.columns[k]
+	if !e.r.parquet.wanted[k].stored {
+		return text(c.cell(e.row - 1))
+	}
+	from := len(e.scratch)
+	e.scratch = c.append(e.scratch, e.row-1, &e.r.parquet.columns[i].layout)
+	return text(e.scratch[from:])
+}
+
+// Texts returns those of all cells.
+func (e *eventRows) Texts() []string {
+	for i := range e.cells {
+		e.cells[i] = e.Text(i)
+	}
+	return e.cells
+}
+
+// Next goes on to the next row. It writes no cells.
 func (e *eventRows) Next() (_ []string, err error) {
 	for e.row == e.rows {
+		if e.piece {
+			return nil, io.EOF
+		}
 		e.row = 0
 		if e.rows, err = e.r.parquet.next(e.columns); err != nil {
 			e.rows = 0
 			return nil, err
 		}
 	}
-	for i, k := range e.at {
-		if k >= 0 {
-			e.cells[i] = text(e.columns[k].cell(e.row))
-		}
-	}
+	e.scratch = e.scratch[:0]
 	e.row++
 	e.line++
 	return e.cells, nil
@@ -106,7 +161,7 @@ func (e *eventRows) Place() (line, lines int) { return e.line, 1 }
 // Row copies the cells that are read.
 func (e *eventRows) Row() []string {
 	row := make([]string, len(e.cells))
-	for i, c := range e.cells {
+	for i, c := range e.Texts() {
 		row[i] = strings.Clone(c)
 	}
 	return row

@@ -56,6 +56,7 @@ func otherLevel(levels []string) string {
 type MatrixWriter struct {
 	*Writer
 	matrixColumns
+	rows MatrixRows // until there are enough for a row group
 }
 
 // NewMatrixWriter begins a file.
@@ -65,12 +66,7 @@ func NewMatrixWriter(w io.Writer, list []features.Feature, labels bool) (*Matrix
 		return nil, err
 	}
 	out, err := NewWriter(w, fields)
-	return &MatrixWriter{out, m}, err
-}
-
-// WriteRows adds rows.
-func (m *MatrixWriter) WriteRows(rows *MatrixRows) error {
-	return m.Write(len(rows.Customers), m.of(rows))
+	return &MatrixWriter{Writer: out, matrixColumns: m}, err
 }
 
 // matrixColumns turns rows of a matrix into the columns that are written.
@@ -98,8 +94,46 @@ func newMatrixColumns(list []features.Feature, labels bool) (matrixColumns, []Fi
 	return matrixColumns{list, labels, make([]Values, len(fields))}, fields, nil
 }
 
+// WriteRows adds rows, and keeps none of the slices.
+func (m *MatrixWriter) WriteRows(rows *MatrixRows) error {
+	group, width := m.groupRows(), len(m.features)
+	for from, n := 0, len(rows.Customers); from < n; {
+		to := min(n, from+group-len(m.rows.Customers))
+		m.rows.Customers = append(m.rows.Customers, rows.Customers[from:to]...)
+		m.rows.AsOf = append(m.rows.AsOf, rows.AsOf[from:to]...)
+		m.rows.HeldOut = append(m.rows.HeldOut, rows.HeldOut[from:to]...)
+		if m.labels {
+			m.rows.Churned = append(m.rows.Churned, rows.Churned[from:to]...)
+			m.rows.Reasons = append(m.rows.Reasons, rows.Reasons[from:to]...)
+		}
+		m.rows.Values = append(m.rows.Values, rows.Values[from*width:to*width]...)
+		if from = to; len(m.rows.Customers) == group {
+			if err := m.writeGroup(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Close writes what is left, and the end of the file.
+func (m *MatrixWriter) Close() error {
+	if err := m.writeGroup(); err != nil {
+		return err
+	}
+	return m.Writer.Close()
+}
+
+// writeGroup writes the rows at hand.
+func (m *MatrixWriter) writeGroup() error {
+	err := m.Write(len(m.rows.Customers), m.of(&m.rows))
+	m.rows.Clear()
+	return err
+}
+
+// of turns rows into columns, which are good until the next call.
 func (m *matrixColumns) of(rows *MatrixRows) []Values {
-	n, c := len(rows.Customers), m.columns
+	c := m.columns
 	c[0].Texts, c[1].Instants = rows.Customers, rows.AsOf
 	c[2].Flags = c[2].Flags[:0]
 	for _, out := range rows.HeldOut {
@@ -114,30 +148,36 @@ func (m *matrixColumns) of(rows *MatrixRows) []Values {
 		c[3].Flags, c[4].Texts = rows.Churned, rows.Reasons
 		first = 5
 	}
-	for j := range m.features {
-		f, col := &m.features[j], &c[first+j]
-		values := rows.Values[min(j, len(rows.Values)):]
-		if f.Kind == features.Number {
-			col.Singles = col.Singles[:0]
-			for i := range n {
-				col.Singles = append(col.Singles, values[i*len(m.features)])
-			}
-			continue
+	_ = everyColumn(len(m.features), func(j int) error { // none fails
+		m.turn(rows, j, &c[first+j])
+		return nil
+	})
+	return c
+}
+
+// turn makes a column of a feature.
+func (m *matrixColumns) turn(rows *MatrixRows, j int, col *Values) {
+	f, n := &m.features[j], len(rows.Customers)
+	values := rows.Values[min(j, len(rows.Values)):]
+	if f.Kind == features.Number {
+		singles := sized(&col.Singles, n)
+		for i := range singles {
+			singles[i] = values[i*len(m.features)]
 		}
-		other := otherLevel(f.Levels)
-		col.Texts = col.Texts[:0]
-		for i := range n {
-			switch v := values[i*len(m.features)]; {
-			case v != v:
-				col.Texts = append(col.Texts, "")
-			case v < 0:
-				col.Texts = append(col.Texts, other)
-			default:
-				col.Texts = append(col.Texts, f.Levels[int(v)])
-			}
+		return
+	}
+	other := otherLevel(f.Levels)
+	texts := sized(&col.Texts, n)
+	for i := range texts {
+		switch v := values[i*len(m.features)]; {
+		case v != v:
+			texts[i] = ""
+		case v < 0:
+			texts[i] = other
+		default:
+			texts[i] = f.Levels[int(v)]
 		}
 	}
-	return c
 }
 
 // Said returns what a Parquet file says under a key; empty if nothing.

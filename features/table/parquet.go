@@ -52,6 +52,7 @@ type parquetColumn struct {
 type wanted struct {
 	*parquetColumn
 	number bool
+	stored bool // as it is stored: see column
 	chunk  file.ColumnChunkReader
 }
 
@@ -76,11 +77,15 @@ const (
 )
 
 // column is the values of a column in a batch: numbers with NaN for missing,
-// or texts, empty for missing.
+// or texts, empty for missing; or else whole numbers or floats as they are
+// stored, with what is missing.
 type column struct {
 	numbers []float64
 	text    []byte
 	ends    []int
+	ints    []int64
+	floats  []float64
+	null    []bool
 }
 
 func (c *column) cell(i int) []byte {
@@ -283,6 +288,9 @@ func sized[T any](s *[]T, n int) []T {
 // read reads the values of one column, page by page, because texts lie in
 // their page. text counts the bytes of texts of the batch.
 func (p *parquetFile) read(w *wanted, out *column, rows int, text *int) error {
+	if w.stored {
+		return p.readStored(w, out, rows)
+	}
 	out.numbers, out.text, out.ends = out.numbers[:0], out.text[:0], out.ends[:0]
 	top := w.descr.MaxDefinitionLevel()
 	for done := 0; done < rows; {

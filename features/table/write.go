@@ -3,6 +3,10 @@ package table
 import (
 	"fmt"
 	"io"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
@@ -58,6 +62,11 @@ type Writer struct {
 	w      *file.Writer
 	group  file.BufferedRowGroupWriter
 	rows   int
+	idle   sync.Pool // of *encoder
+}
+
+// encoder holds the values of one column on their way into a file.
+type encoder struct {
 	defs   []int16
 	texts  []parquet.ByteArray
 	floats []float64
@@ -99,28 +108,70 @@ func NewWriter(w io.Writer, fields []Field) (*Writer, error) {
 	return &Writer{fields: fields, w: out}, err
 }
 
-// Write adds rows: a value of each column.
+// groupRows is how many rows a row group has, at least.
+func (w *Writer) groupRows() int { return max(1, min(rowGroup, rowGroupCells/len(w.fields))) }
+
+// Write adds rows: a value of each column. The columns are encoded in parallel,
+// so that many rows at a time are best.
 func (w *Writer) Write(rows int, columns []Values) (err error) {
 	defer failed(&err)
 	if rows == 0 {
 		return nil
 	}
-	if w.group == nil {
+	first := w.group == nil
+	if first {
 		if w.group, err = w.w.AppendBufferedRowGroupChecked(); err != nil {
 			return err
 		}
 	}
-	for k := range w.fields {
+	w.rows += rows
+	full := w.rows >= w.groupRows()
+	err = everyColumn(len(w.fields), func(k int) error {
 		c, err := w.group.Column(k)
 		if err != nil {
 			return err
 		}
-		if err := w.column(c, rows, &columns[k]); err != nil {
+		e, _ := w.idle.Get().(*encoder)
+		if e == nil {
+			e = &encoder{}
+		}
+		defer w.idle.Put(e)
+		if err := e.column(c, rows, &columns[k], first); err != nil {
 			return err
 		}
+		// The page is packed here and not when the columns are written one by
+		// one. Where pages filled up by themselves there may be none left.
+		if f, ok := c.(*file.Float32ColumnChunkWriter); ok && full && 4*int64(w.rows) < f.Properties().DataPageSize() {
+			err = f.FlushCurrentPage()
+		}
+		return err
+	})
+	if err == nil && full {
+		err = w.flush()
 	}
-	if w.rows += rows; w.rows >= max(1, min(rowGroup, rowGroupCells/len(w.fields))) {
-		return w.flush()
+	return err
+}
+
+// everyColumn calls fn for n columns on all processors.
+func everyColumn(n int, fn func(k int) error) error {
+	errs := make([]error, n)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) {
+		wg.Go(func() {
+			for k := int(next.Add(1)) - 1; k < n; k = int(next.Add(1)) - 1 {
+				errs[k] = func() (err error) {
+					defer failed(&err)
+					return fn(k)
+				}()
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -134,8 +185,34 @@ func (w *Writer) flush() error {
 	return g.Close()
 }
 
-func (w *Writer) column(chunk file.ColumnChunkWriter, rows int, v *Values) (err error) {
-	defs := sized(&w.defs, rows)
+// maxDistinct is how many numbers a column may have to be written by their
+// places in a dictionary. Looking up those of many costs more than all the rest.
+const maxDistinct = 1 << 10
+
+// many tells whether a column has too many numbers for a dictionary, by a look
+// at some of them.
+func many[F float32 | float64](values []F) bool {
+	var seen [4 * maxDistinct]F
+	var used [4 * maxDistinct]bool
+	distinct := 0
+	for _, v := range values[:min(len(values), 8*maxDistinct)] {
+		i := math.Float64bits(float64(v)) * 0x9e3779b97f4a7c15 >> 52 % uint64(len(seen))
+		for used[i] && seen[i] != v {
+			i = (i + 1) % uint64(len(seen))
+		}
+		if !used[i] {
+			used[i], seen[i] = true, v
+			if distinct++; distinct > maxDistinct {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// column writes values. first tells that they are the first of a row group.
+func (e *encoder) column(chunk file.ColumnChunkWriter, rows int, v *Values, first bool) (err error) {
+	defs := sized(&e.defs, rows)
 	set := func(i int, known bool) bool {
 		defs[i] = 0
 		if known {
@@ -145,45 +222,51 @@ func (w *Writer) column(chunk file.ColumnChunkWriter, rows int, v *Values) (err 
 	}
 	switch c := chunk.(type) {
 	case *file.ByteArrayColumnChunkWriter:
-		w.texts = w.texts[:0]
+		e.texts = e.texts[:0]
 		for i, s := range v.Texts[:rows] {
 			if set(i, s != "") {
-				w.texts = append(w.texts, parquet.ByteArray(s))
+				e.texts = append(e.texts, parquet.ByteArray(s))
 			}
 		}
-		_, err = c.WriteBatch(w.texts, defs, nil)
+		_, err = c.WriteBatch(e.texts, defs, nil)
 	case *file.Float64ColumnChunkWriter:
-		w.floats = w.floats[:0]
+		e.floats = e.floats[:0]
 		for i, x := range v.Numbers[:rows] {
 			if set(i, x == x) {
-				w.floats = append(w.floats, x)
+				e.floats = append(e.floats, x)
 			}
 		}
-		_, err = c.WriteBatch(w.floats, defs, nil)
+		if first && many(e.floats) {
+			c.FallbackToPlain()
+		}
+		_, err = c.WriteBatch(e.floats, defs, nil)
 	case *file.Int64ColumnChunkWriter:
-		w.times = w.times[:0]
+		e.times = e.times[:0]
 		for i, t := range v.Instants[:rows] {
 			if set(i, t != event.Never) {
-				w.times = append(w.times, int64(t))
+				e.times = append(e.times, int64(t))
 			}
 		}
-		_, err = c.WriteBatch(w.times, defs, nil)
+		_, err = c.WriteBatch(e.times, defs, nil)
 	case *file.Float32ColumnChunkWriter:
-		w.single = w.single[:0]
+		e.single = e.single[:0]
 		for i, x := range v.Singles[:rows] {
 			if set(i, x == x) {
-				w.single = append(w.single, x)
+				e.single = append(e.single, x)
 			}
 		}
-		_, err = c.WriteBatch(w.single, defs, nil)
+		if first && many(e.single) {
+			c.FallbackToPlain()
+		}
+		_, err = c.WriteBatch(e.single, defs, nil)
 	case *file.BooleanColumnChunkWriter:
-		w.flags = w.flags[:0]
+		e.flags = e.flags[:0]
 		for i, f := range v.Flags[:rows] {
 			if set(i, f == Yes || f == No) {
-				w.flags = append(w.flags, f == Yes)
+				e.flags = append(e.flags, f == Yes)
 			}
 		}
-		_, err = c.WriteBatch(w.flags, defs, nil)
+		_, err = c.WriteBatch(e.flags, defs, nil)
 	}
 	return err
 }

@@ -101,6 +101,9 @@ func (b *booster) fingerprint() [32]byte {
 	p := b.p
 	p.Trees, p.Patience = 0, 0
 	fmt.Fprintln(h, checkpointVersion, p.notes(), p.Grower, p.Monotone, p.TargetLevels, p.TargetPrior, p.TargetOrders)
+	if len(p.Ignore) != 0 {
+		fmt.Fprintln(h, p.Ignore)
+	}
 	for _, d := range []*Dataset{b.train, b.valid} {
 		if d == nil {
 			continue

@@ -408,6 +408,9 @@ var oracleCases = []oracleCase{
 	{"row sampling", mixed(3000), func(p *Params) { p.RowFraction = 0.5 }},
 	{"column sampling", mixed(3000), func(p *Params) { p.ColumnFraction = 0.5 }},
 	{"monotone", mixed(3000), func(p *Params) { p.Monotone = []int8{1, 1, -1, -1, 0, 1, 0, 0, 0, 0} }},
+	{"ignored", mixed(3000), func(p *Params) {
+		p.Ignore, p.ColumnFraction = []bool{true, false, false, true, false, false, true, false, false, false}, 0.7
+	}},
 	{"sets", mixed(5000), func(p *Params) { p.CatMinRows, p.CatSmooth, p.TargetOrders = 10, 3, 0 }},
 	{"target statistics", mixed(5000), func(p *Params) { p.TargetLevels = 8 }},
 	{"symmetric", mixed(400), func(p *Params) { p.Grower = Symmetric }},

@@ -54,6 +54,7 @@ type Params struct {
 	Bins     int    // bins of a feature, at most, 4 to 255; 255
 	MinInBin int    // rows of the binning sample in a bin, at least; 3
 	Monotone []int8 // nil, or per feature 1: score must not fall as it grows, -1: must not rise, 0: free
+	Ignore   []bool // nil, or per feature whether no tree may ask for it; draws of the others stay as they are
 
 	// Categories, as in LightGBM.
 	OneHotLevels int     // up to so many levels, missing counted as one, a split takes one from the rest; 4
@@ -158,6 +159,9 @@ func (p *Params) validate(features int) error {
 	if len(p.Monotone) != 0 && len(p.Monotone) != features {
 		return fmt.Errorf("parameter Monotone has %d values for %d features", len(p.Monotone), features)
 	}
+	if len(p.Ignore) != 0 && len(p.Ignore) != features {
+		return fmt.Errorf("parameter Ignore has %d values for %d features", len(p.Ignore), features)
+	}
 	for i, m := range p.Monotone {
 		if m < -1 || m > 1 {
 			return fmt.Errorf("parameter Monotone[%d] is %d, want -1, 0 or 1", i, m)
@@ -165,6 +169,9 @@ func (p *Params) validate(features int) error {
 	}
 	return nil
 }
+
+// ignores reports whether no tree may ask for feature f.
+func (p *Params) ignores(f int) bool { return len(p.Ignore) != 0 && p.Ignore[f] }
 
 // notes are the parameters as a forest keeps them: those that LightGBM has, by
 // its names. It warns of any other when it loads the file.

@@ -100,7 +100,9 @@ func newTable(d *Dataset, p *Params, s *seen, workers *pool, prior float64) *tab
 		d.gather(sample, first, 0, step)
 		for i, values := range sample {
 			f := first + i
-			if len(d.Categorical) == 0 || !d.Categorical[f] {
+			if p.ignores(f) {
+				found[f] = []feature{{kind: numeric, source: f, bins: 1}}
+			} else if len(d.Categorical) == 0 || !d.Categorical[f] {
 				found[f] = []feature{numericFeature(p, f, values, s.missing[f], &mine.sorter)}
 			} else {
 				found[f], encoded[f] = categoricalFeatures(d, p, f, prior, &mine.sorter)

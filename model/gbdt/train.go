@@ -254,7 +254,7 @@ func (b *booster) columns(tree int) []bool {
 	any := false
 	threshold := uint64(b.p.ColumnFraction * (1 << 32))
 	for f := range drawn {
-		drawn[f] = hash(b.p.Seed, uint64(tree), 1, uint64(f))>>32 < threshold
+		drawn[f] = hash(b.p.Seed, uint64(tree), 1, uint64(f))>>32 < threshold && !b.p.ignores(f)
 		any = any || drawn[f]
 	}
 	use := make([]bool, len(t.features))

@@ -243,6 +243,12 @@ func TestResume(t *testing.T) {
 				t.Errorf("checkpoint of other parameters: error %v", err)
 			}
 			p.L2--
+			p.Ignore = make([]bool, len(train.Names))
+			p.Ignore[2] = true
+			if _, _, err := Train(context.Background(), p, train, valid); err == nil || !strings.Contains(err.Error(), "other parameters") {
+				t.Errorf("checkpoint without features ignored: error %v", err)
+			}
+			p.Ignore = nil
 			state, _ := os.ReadFile(p.Checkpoint)
 			for _, damaged := range [][]byte{nil, state[:len(state)/2], append(bytes.Clone(state), 0)} {
 				if err := os.WriteFile(p.Checkpoint, damaged, 0o600); err != nil {
@@ -273,6 +279,7 @@ func TestBadInput(t *testing.T) {
 		{"fraction as code", `row 0, feature "colour": category 1.5`, func(d *Dataset, p *Params) { d.X[6] = 1.5 }},
 		{"negative code", `row 0, feature "colour": category -1`, func(d *Dataset, p *Params) { d.X[6] = -1 }},
 		{"negative weight", "row 4: weight is -1", func(d *Dataset, p *Params) { d.Weights = make([]float32, 50); d.Weights[4] = -1 }},
+		{"short mask", "Ignore has 3 values", func(d *Dataset, p *Params) { p.Ignore = make([]bool, 3) }},
 		{"NaN weight", "row 4: weight is NaN", func(d *Dataset, p *Params) { d.Weights = make([]float32, 50); d.Weights[4] = nan }},
 		{"no weight", "all weights are 0", func(d *Dataset, p *Params) { d.Weights = make([]float32, 50) }},
 		{"weights", "3 weights for 50 rows", func(d *Dataset, p *Params) { d.Weights = make([]float32, 3) }},
