@@ -123,12 +123,9 @@ func (d *declaration) computed() string {
 	case d.From == "calendar":
 		return aggregateWords[d.Agg]
 	case len(d.Windows) == 0:
-		return aggregateWords[d.Agg] + "; missing where the day is unknown" + filling(d.Fill)
+		return aggregateWords[d.Agg] + "; missing where sign-up is unknown or not before t" + filling(d.Fill)
 	}
-	what := d.From
-	if what == "engagement" {
-		what = "engagements"
-	}
+	what := orElse(itemWords[d.From], d.From)
 	var terms []string
 	condition, share := d.Where, aggregates[d.Agg].share
 	if level := fmt.Sprintf("%s == %q", d.By, d.level); d.By != "" && share == ofLevel {
@@ -142,12 +139,18 @@ func (d *declaration) computed() string {
 	if terms != nil {
 		what += " where " + strings.Join(terms, " and ")
 	}
-	text := strings.NewReplacer("ITEMS", what, "FIELD", orElse(d.Field, kindField[d.From]), "CONDITION", condition).Replace(aggregateWords[d.Agg])
-	window := fmt.Sprintf("[t-%s, t)", d.window)
+	window, end, until := fmt.Sprintf("[t-%s, t)", d.window), "t", ""
 	if d.Offset != 0 {
-		window = fmt.Sprintf("[t-%s, t-%s)", d.window+d.Offset, d.Offset)
+		end = "t-" + d.Offset.String()
+		window = fmt.Sprintf("[t-%s, %s)", d.window+d.Offset, end)
+		if countsUntil[d.Agg] {
+			until = ", until " + end
+		}
 	}
-	return fmt.Sprintf("%s in %s; %s where there are none", text, window, aggregates[d.Agg].empty) + filling(d.Fill)
+	text := strings.NewReplacer("ITEMS", what, "FIELD", orElse(d.Field, kindField[d.From]), "CONDITION", condition, "END", end).
+		Replace(aggregateWords[d.Agg])
+	return fmt.Sprintf("%s in %s%s; %s where there are %s", text, window, until,
+		aggregates[d.Agg].empty, orElse(fewWords[d.Agg], "none")) + filling(d.Fill)
 }
 
 // computed says what a column or attribute is.
@@ -173,7 +176,24 @@ func filling(fill *float64) string {
 	return fmt.Sprintf("; %v in place of missing", *fill)
 }
 
-// aggregateWords say what the aggregates compute.
+// itemWords say what the items of a stream are, where its name does not.
+var itemWords = map[string]string{"engagement": "engagements", "attributes": "changes of attributes"}
+
+// countsUntil has the aggregates that count on to the end of the window, where
+// their words do not say so.
+var countsUntil = map[string]bool{"recency": true, "first": true, "gap_rank": true}
+
+// fewWords say of how many items an aggregate gives what it does for an empty
+// window, where that is not of none.
+var fewWords = map[string]string{
+	"std":     "fewer than two",
+	"change":  "fewer than two, or the one before is 0",
+	"trend":   "fewer than two",
+	"gap_std": "fewer than two",
+}
+
+// aggregateWords say what the aggregates compute, END being where the window
+// ends.
 var aggregateWords = map[string]string{
 	"count":        "number of ITEMS",
 	"rate":         "share with CONDITION of ITEMS",
@@ -185,37 +205,37 @@ var aggregateWords = map[string]string{
 	"last":         "last known FIELD of ITEMS",
 	"earliest":     "first known FIELD of ITEMS",
 	"median":       "median of FIELD over ITEMS",
-	"rises":        "number of times that FIELD is higher than the one before, of ITEMS",
-	"falls":        "number of times that FIELD is lower than the one before, of ITEMS",
+	"rises":        "number of times that the known FIELD rises from one to the next of ITEMS",
+	"falls":        "number of times that the known FIELD falls from one to the next of ITEMS",
 	"share":        "share with CONDITION of ITEMS",
-	"run":          "latest in a row with CONDITION of ITEMS",
-	"change":       "last known FIELD over the one before, minus 1, of ITEMS",
+	"run":          "number, in a row up to the last, with CONDITION of ITEMS",
+	"change":       "last known FIELD over the known one before, minus 1, of ITEMS",
 	"trend":        "least-squares slope, from one to the next, of the last 12 known FIELD of ITEMS",
 	"recency":      "days since the last of ITEMS",
 	"first":        "days since the first of ITEMS",
-	"days":         "24-hour days back from t with any of ITEMS",
-	"weeks":        "weeks of 7 days back from t with any of ITEMS",
+	"days":         "24-hour days back from END with any of ITEMS",
+	"weeks":        "weeks of 7 days back from END with any of ITEMS",
 	"kinds":        "different values of FIELD of ITEMS",
 	"top_share":    "share of the most frequent FIELD among ITEMS with one",
-	"slope":        "least-squares slope of the number a day of ITEMS",
+	"slope":        "least-squares slope of the number on each 24-hour day back from END, empty ones included, of ITEMS",
 	"gap_mean":     "mean days between neighbouring ITEMS whose later one is",
 	"gap_std":      "sample standard deviation of the days between neighbouring ITEMS whose later one is",
 	"gap_last":     "days between the last two of ITEMS, of which the later one is",
 	"gap_rank":     "share no longer than the time since the last, of the times between neighbouring ITEMS whose later one is",
-	"active_weeks": "weeks in a row back from t with any of ITEMS",
+	"active_weeks": "weeks in a row back from END with any of ITEMS",
 	"gap_max":      "longest time in days between neighbouring ITEMS whose later one is",
-	"empty_weeks":  "whole weeks back from t without any of ITEMS",
-	"down_weeks":   "weeks in a row back from t, each with fewer than the week before, of ITEMS",
-	"repeats":      "number, with one of their kind in the 90 days before, of ITEMS",
+	"empty_weeks":  "whole weeks in a row back from END without any of ITEMS",
+	"down_weeks":   "weeks in a row back from END, each with fewer than the week before, of ITEMS",
+	"repeats":      "number, with an earlier one of the same FIELD in the 90 days before, of ITEMS",
 	"tenure":       "days from sign-up to t",
-	"anniversary":  "days from t to the next anniversary of sign-up",
-	"cohort":       "month of sign-up, counted from January 1970",
-	"signup_month": "month of the year of sign-up, 1 to 12",
+	"anniversary":  "days of the calendar from t to the next anniversary of sign-up, 0 on the day itself, in UTC",
+	"cohort":       "month of sign-up, counted from January 1970, which is 0, in UTC",
+	"signup_month": "month of the year of sign-up, 1 to 12, in UTC",
 	"month":        "month of the year of t, 1 to 12, in UTC",
 	"day_of_month": "day of the month of t, in UTC",
 	"day_of_week":  "day of the week of t, 1 for Monday, in UTC",
-	"season_sin":   "sine of the time of the year of t as an angle",
-	"season_cos":   "cosine of the time of the year of t as an angle",
+	"season_sin":   "sine of the part of a turn that t is of a year of 365.2425 days, the first of which began with 1970",
+	"season_cos":   "cosine of the part of a turn that t is of a year of 365.2425 days, the first of which began with 1970",
 }
 
 // functionWords say what the functions of expressions compute of arguments a

@@ -4,39 +4,62 @@ matrix against what is documented.
     make oracle
     python oracle.py [path of churn]
 
-Two worlds, one simulated with events that are recorded late, one drawn here of
-ties, gaps and payments of every kind. DuckDB computes the default catalogue
-from their CSV files (features.sql), and which observations there are. Counts,
-maxima, minima and values of single events must be equal as float32; all else
-within 1e-9 of the value, before it is rounded to float32.
+Two worlds, one simulated with events that are recorded late, one drawn in
+rough.py of ties, gaps and payments of every kind. DuckDB computes the default
+catalogue from their CSV files, and which observations there are; in the second
+also what rough.py declares. features.sql says what the streams and aggregates
+are, this file asks it for each feature as the matrix declares it. All must be
+equal as float32, but for ROUNDED.
 """
 
-import csv
 import hashlib
+import itertools
 import json
+import math
 import os
-import random
 import re
 import struct
 import subprocess
 import sys
 import tempfile
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+from rough import ROOT, TABLES, rough
+
 CHURN = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "bin" / "churn"
-TABLES = "customers", "engagement", "complaints", "payments", "contacts"
 DAY = 86_400_000_000
 
-# Features that are no count, maximum, minimum or value of one event: sums and
-# what is divided or rooted.
-ROUNDED = re.compile(r"_sum|_mean|_amt|_rate|_slope|_relslope|_std|_cv|_silence|_per_|_missed|_chg|_trend|_ttr_")
+# The texts that say of what kind an item is.
+KIND = {"engagement": "kind", "complaints": "category", "payments": "currency", "contacts": "action", "attributes": "attribute"}
+
+# The whole sub-units of fields; of all others a millionth.
+PER = {"hours_to_resolve": 3_600_000_000, "days_late": DAY, "days_early": DAY, "age_days": DAY}
+
+# Aggregates and functions that take a root, a sine or a logarithm: these, and
+# what is computed from them, are within 1e-9 of the value before it is rounded to
+# float32.
+ROUNDED = {"std", "gap_std", "season_sin", "season_cos", "log1p"}
+
+# Functions of a and b, whose windows in days are u and v; None is missing.
+FUNCTIONS = {
+    "ratio": lambda a, b, u, v: a / b if b else None,
+    "rate_ratio": lambda a, b, u, v: (a / u + 1 / v) / ((b - a) / (v - u) + 1 / v),
+    "relative_slope": lambda a, b, u, v: a * u / (b / v + 1 / v),
+    "diff": lambda a, b, u, v: a - b,
+    "times": lambda a, b, u, v: a * b,
+    "per": lambda a, b, u, v: a / (b + 1),
+    "growth": lambda a, b, u, v: (a + 1) / (b + 1),
+    "per_day": lambda a, u: a / u,
+    "log1p": lambda a, u: math.log1p(a) if a >= 0 else None,
+    "least": lambda a, b, u, v: min((x for x in (a, b) if x is not None), default=None),
+    "coalesce": lambda a, b, u, v: b if a is None else a,
+}
 
 
 def churn(*arguments, cwd) -> str:
@@ -44,73 +67,6 @@ def churn(*arguments, cwd) -> str:
     if run.returncode != 0:
         raise SystemExit(f"churn {' '.join(map(str, arguments))}: {run.stderr}")
     return run.stderr
-
-
-def rough(directory: Path) -> None:
-    """Writes a world without sense: many events at the same instants, values and
-    categories that are missing, everything recorded sooner or later."""
-    draw = random.Random(7)
-    start = datetime(2024, 1, 1, tzinfo=timezone.utc)
-
-    def at(text=True, spread=730):
-        moment = start + timedelta(hours=12 * draw.randrange(2 * spread))
-        if draw.random() < 0.5:
-            moment += timedelta(microseconds=draw.randrange(43_200_000_000))
-        return moment.isoformat() if text else moment
-
-    def later(moment, chance, days):
-        return (moment + timedelta(days=days * draw.random() ** 3)).isoformat() if draw.random() < chance else ""
-
-    def table(name, header, rows):
-        with open(directory / f"{name}.csv", "w", newline="") as f:
-            out = csv.writer(f)
-            out.writerow(header.split())
-            out.writerows(rows)
-
-    ids = [f"R{i:03}" for i in range(120)]
-    signed = {i: start - timedelta(days=draw.randrange(300)) for i in ids}
-    table("customers", "customer_id signed_up_at churned_at churn_reason plan seats",
-          [[i, signed[i].isoformat(), later(start + timedelta(days=300), 0.6, 600), draw.choice(["", "price", "moved"]),
-            draw.choice(["", "basic", "plus", 'of "all" kinds, really']), draw.choice(["", 1, 2.5])] for i in ids])
-    engagement, complaints, payments, contacts = [], [], [], []
-    for who in ids:
-        for k in range(draw.choice([0, 1, 5, 200])):
-            t = at(False)
-            engagement.append([f"{who}-e{k}", who, t.isoformat(), draw.choice("abcdefghijkl") * draw.randrange(1, 3),
-                               draw.choice(["", round(draw.uniform(-50, 500), 6)]), later(t, 0.3, 90)])
-        for k in range(draw.choice([0, 1, 3, 12])):
-            t = at(False)
-            done = later(t, 0.6, 60)
-            complaints.append([f"{who}-c{k}", who, t.isoformat(), draw.choice(["", "billing", "product"]), draw.choice(["", 1, 4, 5]), done,
-                               draw.choice(["", 1, 3, 5]) if done else "", later(t, 0.3, 30),
-                               later(datetime.fromisoformat(done), 0.3, 30) if done else ""])
-        for k in range(draw.choice([0, 1, 3, 30])):
-            due, kind = at(False), draw.random()
-            paid = (due + timedelta(days=draw.choice([-3, 0, 1, 3, 4, 60]))).isoformat() if kind < 0.8 else ""
-            known = later(datetime.fromisoformat(paid), 0.3, 20) if paid else ""
-            row = [f"{who}-p{k}", who, due.isoformat(), round(draw.uniform(0, 99), 2), draw.choice(["EUR", "USD"])]
-            if kind < 0.1:  # a purchase
-                row[2] = ""
-                payments.append([*row, "", paid, "", "", known])
-                continue
-            recorded = later(due, 0.3, 20)
-            if kind < 0.6:
-                payments.append([*row, "", paid, "", recorded, known])
-            for status in ("failed", "refunded"):
-                if kind >= 0.6 and draw.random() < 0.7:
-                    payments.append([*row, status, paid, (due + timedelta(days=draw.randrange(20))).isoformat(), recorded, known])
-        for k in range(draw.choice([0, 0, 3])):
-            t = at(False)
-            contacts.append([f"{who}-n{k}", who, t.isoformat(), "call", later(t, 0.3, 30)])
-    table("engagement", "event_id customer_id occurred_at kind value recorded_at", engagement)
-    table("complaints", "event_id customer_id opened_at category severity resolved_at satisfaction recorded_at resolved_recorded_at", complaints)
-    table("payments", "event_id customer_id due_at amount currency status paid_at status_at recorded_at paid_recorded_at", payments)
-    table("contacts", "event_id customer_id occurred_at action recorded_at", contacts)
-    sources = "".join(f"  {t}: [{{path: {t}.csv}}]\n" for t in TABLES)
-    (directory / "churn.yaml").write_text(
-        f"clock: 2027-01-01T00:00:00Z\nsources:\n{sources}churn: {{kind: contract, gap: 7d, horizon: 30d, active_within: 0d, min_tenure: 0d}}\n"
-        "attributes: [{name: plan, type: category}, {name: seats, type: number}]\n"
-        "training: {through: 2026-01-15}\n")
 
 
 def read(path: Path):
@@ -155,7 +111,7 @@ def observations(db, said):
         ORDER BY customer_id, t""").fetchall()
 
 
-def compare(name, got, want) -> str:
+def compare(exactly, got, want) -> str:
     """Says in what a column differs; empty if in nothing."""
     if got.dtype == object:
         bad = [i for i, (a, b) in enumerate(zip(got, want)) if a != b]
@@ -163,7 +119,7 @@ def compare(name, got, want) -> str:
         want = np.array([np.nan if w is None else float(w) for w in want])
         exact = want.astype(np.float32)
         close = np.zeros(len(want), bool)
-        if ROUNDED.search(name):
+        if not exactly:
             room = 1e-9 * np.abs(want) + 0.5000001 * np.spacing(np.abs(exact)).astype(float)
             close = np.abs(got.astype(float) - want) <= room
         bad = np.flatnonzero(~((got == exact) | close | np.isnan(got) & np.isnan(exact)))
@@ -171,6 +127,95 @@ def compare(name, got, want) -> str:
         return ""
     i = bad[0]
     return f"{len(bad)} of {len(got)} values differ; row {i} has {got[i]!r}, DuckDB {want[i]!r}"
+
+
+def compute(db, declared):
+    """Every feature of a set by its name: its values, and whether they are to be equal in every bit."""
+    known, queries, days = {}, {}, {}
+    for c in declared.get("attributes", []):
+        known["cus_" + safe(c["name"])] = attribute(db, c)
+    for d in declared["features"]:
+        for window in d.get("windows", [None]):
+            for level in d["levels"] if "by" in d else [None]:
+                name = d["name"].replace("{w}", (window or "").removesuffix("d")).replace("{by}", safe(level or ""))
+                known[name] = None  # in the order of the declaration
+                if window:
+                    days[name] = int(window.removesuffix("d"))
+                    queries.setdefault(items(d, level, window), []).append((name, d))
+                elif "expr" not in d:
+                    known[name] = filled(ordered(db, f"FROM {d['from']}", d["agg"])[d["agg"]], d), d["agg"] not in ROUNDED
+    for (view, call), wanted in queries.items():
+        db.execute(f"CREATE OR REPLACE TEMP VIEW items AS {view}")
+        columns = ordered(db, f"FROM {call}", *{d["agg"] for _, d in wanted})
+        for name, d in wanted:
+            known[name] = filled(columns[d["agg"]], d), d["agg"] not in ROUNDED
+    for d in declared["features"]:
+        if "expr" in d:
+            known[d["name"]] = function(d, known, days)
+    return known
+
+
+def safe(level):
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", level).strip("_") or "_"
+
+
+def ordered(db, source, *columns):
+    """Columns by name, for all rows in order, missing values as None."""
+    rows = db.sql(f"SELECT {', '.join(columns)} {source} ORDER BY customer_id, t").fetchall()
+    return dict(zip(columns, zip(*rows)))
+
+
+def filled(values, d):
+    return [d.get("fill") if v is None else v for v in values]
+
+
+def condition(text):
+    """A condition in SQL, where a comparison with nothing does not hold."""
+    terms = []
+    for term in text.split(" and "):
+        no, term = term.startswith("not "), term.removeprefix("not ").replace('"', "'")
+        terms.append(f"{'NOT ' * no}coalesce({term}, false)")
+    return " AND ".join(terms)
+
+
+def items(d, level, window):
+    """The items of a feature, and the window of them."""
+    agg, field, conditions, yes = d["agg"], d.get("field"), ["true"], "true"
+    text = agg in ("kinds", "top_share", "repeats")
+    if agg in ("rate", "run"):
+        yes = condition(d["where"])
+    elif "where" in d:
+        conditions.append(condition(d["where"]))
+    if agg == "share":
+        yes = f"{d['by']} = '{level}'"
+    elif level is not None:
+        conditions.append(f"{d['by']} = '{level}'")
+    per = PER.get(field, 1_000_000)
+    view = f"""SELECT customer_id, t, id, happened, known, {text and field or KIND[d["from"]]} AS kind, {yes} AS yes,
+               {"NULL" if text or not field else f"({field} * {per})"}::BIGINT AS value FROM seen('{d["from"]}') WHERE {" AND ".join(conditions)}"""
+    return view, f"every('items', {window.removesuffix('d')}, {d.get('offset', '0d').removesuffix('d')}, {per})"
+
+
+def attribute(db, c):
+    """An attribute of the customer, or of the attributes table as it was known at t."""
+    if c.get("history"):
+        source = f"""FROM (SELECT customer_id, t, last(text ORDER BY happened, known, text) AS said FROM attributes_at
+                           WHERE attribute = '{c["name"]}' GROUP BY customer_id, t)"""
+    else:
+        source = f"FROM (SELECT customer_id, {c['name']} AS said FROM customers)"
+    value = {"number": "try_cast(said AS DOUBLE)", "category": "nullif(said, '')",
+             "date": "(epoch_us(try_cast(said AS TIMESTAMPTZ)) - t)::DOUBLE / days(1)"}[c["type"]]
+    values = ordered(db, f"{source} RIGHT JOIN rows USING ({'customer_id, t' if c.get('history') else 'customer_id'})", value)
+    return filled(*values.values(), c), True
+
+
+def function(d, known, days):
+    name, *arguments = re.findall(r"[\w.-]+", d["expr"])
+    windows = [days.get(a) for a in arguments]
+    columns = [known[a] if a in known else (itertools.repeat(float(a)), True) for a in arguments]
+    values = [None if None in row and name not in ("least", "coalesce") else FUNCTIONS[name](*row, *windows)
+              for row in zip(*(values for values, _ in columns))]
+    return filled(values, d), name not in ROUNDED and all(exactly for _, exactly in columns)
 
 
 def build(stream: bytes, through: str, directory: Path):
@@ -191,9 +236,9 @@ def cut(ids: list, parts: int):
 def streams(db, directory: Path, said) -> str:
     """Runs build --arrow on what pyarrow writes, whole and in parts, and reads
     the rows with pyarrow: they must be those of the matrix. Says what is wrong."""
-    names = [c["name"].removeprefix("cus_") for c in said["columns"] if "attribute " in c["computed"]]
+    names = [c["name"] for c in yaml.safe_load(said["features"]).get("attributes", []) if not c.get("history")]
     pairs = ", ".join(f"'{n}': {n}" for n in names)
-    db.execute(f"CREATE TABLE attributes AS SELECT customer_id, MAP {{{pairs}}} AS attributes FROM customers")
+    db.execute(f"CREATE TABLE described AS SELECT customer_id, MAP {{{pairs}}} AS attributes FROM customers")
     events = db.sql((Path(__file__).parent / "events.sql").read_text()).to_arrow_table()
     churn("features", "lock", "--out", "locked.yaml", "--quiet", cwd=directory)
     matrix = pq.read_table(directory / "matrix.parquet")
@@ -226,12 +271,16 @@ def streams(db, directory: Path, said) -> str:
         return "" if run.returncode == 1 else f"a stream that was cut short: exit code {run.returncode}"
 
 
+
+
 def world(name: str, directory: Path) -> bool:
     churn("import", "--quiet", cwd=directory)
     churn("features", "build", "--out", "matrix.parquet", "--labels", "--quiet", cwd=directory)
     columns, said = read(directory / "matrix.parquet")
     problems = []
-    db = duckdb.connect()
+    db = duckdb.connect(config={"threads": 1, "python_enable_replacements": False})
+    if not (directory / "attributes.csv").exists():
+        (directory / "attributes.csv").write_text("event_id,customer_id,valid_from,recorded_at,none\n")
     for t in TABLES:
         db.execute(f"CREATE VIEW {t}_csv AS FROM read_csv('{directory / t}.csv', all_varchar = true, header = true)")
     db.execute("CREATE TABLE rows (customer_id VARCHAR, t BIGINT)")
@@ -242,31 +291,16 @@ def world(name: str, directory: Path) -> bool:
         problems.append(f"observations: {len(columns['t'])} rows, DuckDB has {len(want)}, or the labels differ")
     if checksum(columns, said) != said["checksum"]:
         problems.append("the checksum is not that of the rows")
-    expected = db.sql("FROM expected ORDER BY customer_id, t").fetchnumpy()
-    known = {n: expected[n] for n in expected}
-    compared = 0
-    for c in said["columns"]:
-        n = c["name"]
-        if "attribute " in c["computed"]:
-            attribute = n.removeprefix("cus_")
-            values = [r[0] for r in db.sql(f"SELECT {attribute} FROM rows JOIN customers USING (customer_id) ORDER BY customer_id, t").fetchall()]
-        elif kind := re.search(r'where kind == "(.*)" in', c["computed"]):
-            of = n.removeprefix("eng_").removeprefix(kind[1] + "_")
-            empty = "NULL" if of == "rec" else "0"
-            values = [r[0] for r in db.sql(f"SELECT coalesce({of}, {empty}) FROM rows LEFT JOIN (FROM kind_features WHERE kind = '{kind[1]}') "
-                                           "USING (customer_id, t) ORDER BY customer_id, t").fetchall()]
-        elif n in known:
-            v = known[n]
-            values = [None if m else x for x, m in zip(v.data, v.mask)] if isinstance(v, np.ma.MaskedArray) else list(v)
-        else:
-            problems.append(f"{n}: not in features.sql")
-            continue
-        compared += 1
-        if problem := compare(n, columns[n], values):
+    expected = compute(db, yaml.safe_load(said["features"]))
+    names = [c["name"] for c in said["columns"]]
+    if names != list(expected):
+        problems.append(f"columns: {[n for n in names if n not in expected]} are not declared, {[n for n in expected if n not in names]} not there")
+    for n, (values, exactly) in expected.items():
+        if n in columns and (problem := compare(exactly, columns[n], values)):
             problems.append(f"{n}: {problem}")
     if problem := streams(db, directory, said):
         problems.append(f"build --arrow: {problem}")
-    print(f"{name}: {said['rows']} rows, {compared} of {len(said['columns'])} features compared with DuckDB {duckdb.__version__}, {len(problems)} problems")
+    print(f"{name}: {said['rows']} rows, {len(expected)} features compared with DuckDB {duckdb.__version__}, {len(problems)} problems")
     for p in problems:
         print("  " + p)
     return not problems
