@@ -101,7 +101,7 @@ func (r *columnReader) text(tl *event.Timeline, t event.Time) string {
 // change is the last change of an attribute that had come and was known at t.
 func (r *columnReader) change(tl *event.Timeline, t event.Time) *event.AttributeChange {
 	for i := len(tl.Changes) - 1; i >= 0; i-- {
-		if c := &tl.Changes[i]; c.Name == r.name && event.Visible(c.At, c.Recorded, t) && (c.Superseded == 0 || c.Superseded >= t) {
+		if c := &tl.Changes[i]; c.Name == r.name && event.Visible(c.At, c.Recorded, t) && event.Stands(c.Superseded, t) {
 			return c
 		}
 	}

@@ -176,6 +176,15 @@ func visible(tl *event.Timeline, stream string, t event.Time) []item {
 				items = append(items, item{at: c.At, known: c.Recorded, change: c})
 			}
 		}
+		now := map[string]string{}
+		all := items
+		items = nil
+		for _, it := range all { // what is said again is no change
+			if was, there := now[it.change.Name]; !there || was != it.change.Value {
+				items = append(items, it)
+			}
+			now[it.change.Name] = it.change.Value
+		}
 	}
 	return items
 }

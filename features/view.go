@@ -66,11 +66,8 @@ func (v *view) look(tl *event.Timeline, stream string, t event.Time) (same int) 
 			}
 		}
 	case "attributes":
-		for i := from; i < len(tl.Changes) && tl.Changes[i].At < t; i++ {
-			if c := &tl.Changes[i]; c.Recorded < t {
-				v.add(i, item{at: c.At, known: c.Recorded, change: c}, c.Superseded, t)
-			}
-		}
+		same = 0
+		v.changes(tl.Changes, t)
 	}
 	v.most = max(v.most, len(v.items))
 	return same
@@ -79,7 +76,7 @@ func (v *view) look(tl *event.Timeline, stream string, t event.Time) (same int) 
 // add appends item i of the history, unless it was superseded before t.
 func (v *view) add(i int, it item, superseded, t event.Time) {
 	next := v.settled+v.dead == i
-	if superseded != 0 && superseded < t {
+	if !event.Stands(superseded, t) {
 		if next {
 			v.dead++
 		}
@@ -91,6 +88,26 @@ func (v *view) add(i int, it item, superseded, t event.Time) {
 	v.items = append(v.items, it)
 }
 
+// changes lists, anew for every instant, what says another thing of an
+// attribute than what was known to come before it. A table of states says most
+// of them again in every row.
+func (v *view) changes(all []event.AttributeChange, t event.Time) {
+	v.items = v.items[:0]
+	for i := 0; i < len(all) && all[i].At < t; i++ {
+		c := &all[i]
+		if c.Recorded >= t || !event.Stands(c.Superseded, t) {
+			continue
+		}
+		n := len(v.items) - 1
+		for n >= 0 && v.items[n].change.Name != c.Name {
+			n--
+		}
+		if n < 0 || v.items[n].change.Value != c.Value {
+			v.items = append(v.items, item{at: c.At, known: c.Recorded, change: c})
+		}
+	}
+}
+
 // payments adds what is due, and puts what was paid early where it belongs.
 func (v *view) payments(all []event.PaymentCase, t event.Time) (same int) {
 	same = v.settled
@@ -99,7 +116,7 @@ func (v *view) payments(all []event.PaymentCase, t event.Time) (same int) {
 		p := &all[i]
 		if event.Visible(p.At, p.Recorded, t) {
 			v.add(i, item{at: p.At, known: p.Recorded, payment: p}, p.Superseded, t)
-		} else if event.Visible(p.PaidAt, p.PaidKnown, t) && (p.Superseded == 0 || p.Superseded >= t) {
+		} else if event.Visible(p.PaidAt, p.PaidKnown, t) && event.Stands(p.Superseded, t) {
 			it := item{at: p.PaidAt, known: p.PaidKnown, payment: p}
 			place, _ := slices.BinarySearchFunc(v.items[:v.settled], it, func(a, b item) int {
 				return cmp.Or(byPayment(a, b), -1) // after its equals

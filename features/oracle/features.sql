@@ -57,7 +57,11 @@ CREATE MACRO visible(stream) AS TABLE FROM rows JOIN query_table(stream) USING (
 
 CREATE TABLE engagement_at AS FROM visible('engagement');
 CREATE TABLE contacts_at AS FROM visible('contacts');
-CREATE TABLE attributes_at AS FROM visible('attributes');
+-- What is said again is no change.
+CREATE TABLE attributes_at AS
+SELECT * EXCLUDE (before)
+FROM (SELECT *, lag(text) OVER (PARTITION BY customer_id, t, attribute ORDER BY happened, known, id) AS before FROM visible('attributes'))
+WHERE before IS NULL OR before <> text;
 
 CREATE TABLE complaints_at AS
 SELECT * EXCLUDE (satisfaction), coalesce(done < t AND done_known < t, false) AS resolved, NOT resolved AS open,
