@@ -37,12 +37,12 @@ func featureNames(e *Engine) (list []string) {
 }
 
 // TestDefault pins the number of features in the default catalogue, counted
-// from the file by a script: windows of each line, and four lines by kind; kinds of complaint and attributes
-// that change would add to them.
+// from the file by a script: windows of each line, and three lines by kind; two lines by attribute would add
+// to them.
 func TestDefault(t *testing.T) {
 	s := Default()
 	e := mustCompile(t, s.Lock(NewCensus(s)))
-	if got, want := len(e.Features()), 157; got != want {
+	if got, want := len(e.Features()), 135; got != want {
 		t.Errorf("%d features without kinds, want %d", got, want)
 	}
 	c := NewCensus(s)
@@ -54,7 +54,7 @@ func TestDefault(t *testing.T) {
 	}
 	c.Add(tl, 1)
 	e = mustCompile(t, s.Lock(c))
-	if got, want := len(e.Features()), 157+8*4; got != want {
+	if got, want := len(e.Features()), 135+8*3; got != want {
 		t.Errorf("%d features with eight kinds, want %d", got, want)
 	}
 	if _, ok := e.Index("eng_kind_7_n_90"); !ok {
