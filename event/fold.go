@@ -16,10 +16,9 @@ type folder struct {
 	last      Time
 	hashes    []uint64
 	strays    map[strayEvent]bool
-	at        identities
-	more      map[identity][]Event // versions beside the first that came
+	ledger    Ledger
 	seen      map[[16]byte]uint64
-	events    []Event
+	sorted    []Event
 	order     []placed
 	spare     []placed
 }
@@ -34,9 +33,7 @@ type conflict struct {
 func (f *folder) fold(id string, rows []gatheredRow) (*Customer, []Event) {
 	c := &Customer{ID: id, SignedUpAt: Never, ChurnedAt: Never}
 	recorded := false
-	f.at.reset()
-	clear(f.more)
-	events := f.events[:0]
+	f.ledger.Reset()
 	seenOf := -1
 	for i := range rows {
 		r := &rows[i]
@@ -64,7 +61,11 @@ func (f *folder) fold(id string, rows []gatheredRow) (*Customer, []Event) {
 			if f.strays != nil && f.strays[strayEvent{r.row, uint32(k)}] {
 				status = Conflict
 			} else {
-				events, status = f.keep(events, e, given)
+				var hash uint64
+				var fresh bool
+				if status, _, hash, fresh = f.ledger.add(e); fresh && given {
+					f.hashes = append(f.hashes, hash)
+				}
 			}
 			report.count(status)
 			if status == Conflict {
@@ -76,53 +77,14 @@ func (f *folder) fold(id string, rows []gatheredRow) (*Customer, []Event) {
 			}
 		}
 	}
-	f.events = events
 	f.signUps(c, recorded, rows)
-	if !recorded && len(events) == 0 {
+	if !recorded && f.ledger.Empty() {
 		return nil, nil
 	}
-	if len(f.more) > 0 {
-		var more []Event
-		for _, list := range f.more {
-			more = append(more, list...)
-		}
-		return c, Revised(events, more)
+	if events := f.ledger.revised(); events != nil {
+		return c, events
 	}
-	return c, f.sort(events)
-}
-
-// keep does what a Ledger does, faster where nothing is corrected.
-func (f *folder) keep(events []Event, e *Event, given bool) ([]Event, Status) {
-	key := identity{e.ID, e.Type}
-	at, there, hash := f.at.find(e, events)
-	if given && !there {
-		f.hashes = append(f.hashes, hash)
-	}
-	kept := f.more[key] // of an empty map as a rule, which costs nothing
-	switch {
-	case there:
-		kept = append([]Event{events[at]}, kept...)
-	case !e.Cancelled:
-		if events = append(events, *e); len(kept) > 0 {
-			return events, Cancelled
-		}
-		return events, Stored
-	case len(kept) == 0:
-		f.version(key, e)
-		return events, Cancelled
-	}
-	r := Revise(kept, e)
-	if r.Keep {
-		f.version(key, e)
-	}
-	return events, r.Status
-}
-
-func (f *folder) version(key identity, e *Event) {
-	if f.more == nil {
-		f.more = map[identity][]Event{}
-	}
-	f.more[key] = append(f.more[key], *e)
+	return c, f.sort(f.ledger.first)
 }
 
 // placed is the place of an event with what mostly tells its order.
@@ -144,12 +106,11 @@ func (f *folder) sort(events []Event) []Event {
 		a, b := &events[x.i], &events[y.i]
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Type, b.Type))
 	})
-	n := len(events)
-	f.events = slices.Grow(events, n) // sorted behind what is not
+	f.sorted = f.sorted[:0]
 	for _, p := range f.order {
-		f.events = append(f.events, f.events[p.i])
+		f.sorted = append(f.sorted, events[p.i])
 	}
-	return f.events[n:]
+	return f.sorted
 }
 
 // merge sorts the order. Rows mostly come in few stretches that are in order, of

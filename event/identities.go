@@ -55,6 +55,9 @@ func (s *identities) reset() {
 // find returns the place among events of the one with the identity of e, or
 // puts down that it will be the next, unless it cancels.
 func (s *identities) find(e *Event, events []Event) (at int, found bool, hash uint64) {
+	if s.round == 0 {
+		s.reset()
+	}
 	if 2*s.used >= len(s.slots) {
 		s.grow()
 	}

@@ -172,49 +172,49 @@ func byKey(a, b Event) int {
 // is empty.
 type Ledger struct {
 	first []Event // versions that came first, none of them a cancellation
-	at    map[identity]int
+	at    identities
 	more  map[identity][]Event
 }
 
-// Len counts the versions that are kept, those that only cancel left out.
+// Len counts the versions that came first.
 func (l *Ledger) Len() int { return len(l.first) }
 
 // Reset empties the ledger and keeps its memory.
 func (l *Ledger) Reset() {
-	l.first, l.more = l.first[:0], nil
-	if len(l.at) > 1<<12 { // an empty map is as slow to clear as it was large
-		l.at = nil
-	}
-	clear(l.at)
+	l.first = l.first[:0]
+	l.at.reset()
+	clear(l.more)
 }
 
 // Add keeps an event and says what became of it. Differs is of a conflict.
 func (l *Ledger) Add(e *Event) (s Status, differs []string) {
+	s, differs, _, _ = l.add(e)
+	return s, differs
+}
+
+// add also tells the hash of the identity, and whether it was not there before.
+func (l *Ledger) add(e *Event) (s Status, differs []string, hash uint64, fresh bool) {
+	i, there, hash := l.at.find(e, l.first)
 	key := identity{e.ID, e.Type}
-	i, there := l.at[key]
-	kept := l.more[key]
+	kept := l.more[key] // of no map as a rule, which costs nothing
 	switch {
 	case there:
 		kept = append([]Event{l.first[i]}, kept...)
 	case !e.Cancelled:
-		if l.at == nil {
-			l.at = map[identity]int{}
-		}
-		l.at[key] = len(l.first)
 		l.first = append(l.first, *e)
 		if len(kept) > 0 {
-			return Cancelled, nil
+			return Cancelled, nil, hash, true
 		}
-		return Stored, nil
+		return Stored, nil, hash, true
 	case len(kept) == 0:
 		l.keep(key, e)
-		return Cancelled, nil
+		return Cancelled, nil, hash, true
 	}
 	r := Revise(kept, e)
 	if r.Keep {
 		l.keep(key, e)
 	}
-	return r.Status, r.Differs
+	return r.Status, r.Differs, hash, !there
 }
 
 func (l *Ledger) keep(key identity, e *Event) {
@@ -230,13 +230,21 @@ func (l *Ledger) Empty() bool { return len(l.first) == 0 }
 // Events returns the history, as Revised does. It may be changed, and is good
 // until Reset, before which nothing can be added.
 func (l *Ledger) Events() []Event {
+	if events := l.revised(); events != nil {
+		return events
+	}
+	slices.SortFunc(l.first, byKey)
+	return l.first
+}
+
+// revised is nil where every event has one version.
+func (l *Ledger) revised() []Event {
 	var more []Event
 	for _, list := range l.more {
 		more = append(more, list...)
 	}
-	if len(more) > 0 {
-		return Revised(l.first, more)
+	if len(more) == 0 {
+		return nil
 	}
-	slices.SortFunc(l.first, byKey)
-	return l.first
+	return Revised(l.first, more)
 }
