@@ -144,7 +144,8 @@ class Bench:
         names = [f.name for f in sets.SETS[self.name]]
         tables = []
         for path in ("ours", "theirs"):
-            tables.append(db.sql(f"SELECT {', '.join(names)} FROM read_parquet('{OUT / "work" / path}.parquet') ORDER BY customer_id, as_of").fetchnumpy())
+            made = OUT / "work" / f"{path}.parquet"
+            tables.append(db.sql(f"SELECT {', '.join(names)} FROM read_parquet('{made}') ORDER BY customer_id, as_of").fetchnumpy())
         wrong = []
         for f in sets.SETS[self.name]:
             got, want = (np.ma.filled(t[f.name].astype(float), np.nan) for t in tables)
