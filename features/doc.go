@@ -13,8 +13,9 @@
 //     instants in one pass, [Engine.Row] one of them.
 //
 // The same Engine computes rows for training and for serving; there is no
-// second way. A [State] is a history that takes events as they come. Windows and visibility follow the interval rule of package
-// event: [t-w, t), and only what was recorded before t.
+// second way. A [State] is a history that takes events as they come. Windows and
+// visibility follow the interval rule of package event: [t-w, t), and only what
+// was recorded before t and not superseded before it.
 //
 // A set may instead declare the columns of one wide table ([Set.Columns]); then
 // rows come from [Engine.Values] and there are no windows.

@@ -24,7 +24,7 @@ func (a *app) simulateCommand() *cobra.Command {
 		Use:   "simulate",
 		Short: "Write a simulated world with known truth",
 		Long: `Simulate draws customers whose hidden state drives engagement, complaints, late
-payments and leaving, and writes the five input tables, a project file, the best
+payments and leaving, and writes the input tables, a project file, the best
 score that is possible (oracle.csv) and the truth (truth.json). Same seed, same
 bytes. Worlds: ` + strings.Join(sim.Variants(), ", ") + `.`,
 		Example: `  churn simulate --out demo --customers 2000
