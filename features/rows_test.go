@@ -164,6 +164,17 @@ func supersede(r *rand.Rand, tl *event.Timeline) {
 	}
 }
 
+// shortSet reaches back so little that most of a history is left out.
+func shortSet(t testing.TB) *Engine {
+	t.Helper()
+	return mustCompile(t, mustParse(t, `version: 1
+features:
+- {name: n, from: engagement, agg: count, windows: [11h]}
+- {name: gap, from: engagement, agg: gap_mean, windows: [12h]}
+- {name: gap_std, from: engagement, agg: gap_std, windows: [36h]}
+`))
+}
+
 // TestOracle is the promise of the engine: whatever is declared, whatever
 // happened and was recorded when, in whatever order it arrives, one row or
 // many, the bits are those of the plain evaluation of each feature.
@@ -174,13 +185,7 @@ func TestOracle(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(11, 12))
 	all, usual := learned(t, everything()), learned(t, Default())
-	// Reaches back so little that most of a history is left out.
-	short := mustCompile(t, mustParse(t, `version: 1
-features:
-- {name: n, from: engagement, agg: count, windows: [11h]}
-- {name: gap, from: engagement, agg: gap_mean, windows: [12h]}
-- {name: gap_std, from: engagement, agg: gap_std, windows: [36h]}
-`))
+	short := shortSet(t)
 	again := mustCompile(t, mustParse(t, `version: 1
 features:
 - {name: repeats, from: engagement, agg: repeats, windows: [1h]}

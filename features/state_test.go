@@ -24,12 +24,7 @@ func TestState(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(21, 22))
 	usual, all := learned(t, Default()), learned(t, everything())
-	short := mustCompile(t, mustParse(t, `version: 1
-features:
-- {name: n, from: engagement, agg: count, windows: [11h]}
-- {name: gap, from: engagement, agg: gap_mean, windows: [12h]}
-- {name: gap_std, from: engagement, agg: gap_std, windows: [36h]}
-`))
+	short := shortSet(t)
 	refused, dropped := 0, 0
 	for trial := range trials {
 		engines := []*Engine{usual, all, short, short, wildSet(t, r)}
