@@ -15,7 +15,7 @@ const minSlope = 1e-3
 // Lin and Weng 2007). Where the margins say nothing, or would have to be
 // turned around, everyone gets nearly the mean, by a slope of minSlope.
 func FitPlatt(margins []float64, churned []bool) Calibration {
-	w, b := logistic(churned, margins)
+	w, b := FitLogistic(churned, margins)
 	if !(w[0] > minSlope) || !within(math.MaxFloat64, w[0], b) {
 		return Calibration{Kind: "platt", Slope: minSlope, Offset: flatOffset(margins, churned)}
 	}
@@ -32,16 +32,16 @@ func FitBeta(margins []float64, churned []bool) Calibration {
 	for i, m := range margins {
 		low[i], high[i] = -softplus(-m), softplus(m)
 	}
-	w, c := logistic(churned, low, high)
+	w, c := FitLogistic(churned, low, high)
 	a, b := w[0], w[1]
 	switch {
 	case a < 0 && b < 0:
 		a, b = 0, 0
 	case a < 0:
-		w, c = logistic(churned, high)
+		w, c = FitLogistic(churned, high)
 		a, b = 0, w[0]
 	case b < 0:
-		w, c = logistic(churned, low)
+		w, c = FitLogistic(churned, low)
 		a, b = w[0], 0
 	}
 	if !(max(a, b) > minSlope) || !within(maxMargin, a, b, c) || min(a, b) < 0 {
@@ -63,9 +63,10 @@ func smoothed(churned []bool) (pos, neg, hi, lo float64) {
 	return pos, neg, (pos + 1) / (pos + 2), 1 / (neg + 2)
 }
 
-// logistic fits a weight for each column and an intercept by Newton's method
-// on the log loss of smoothed targets. A column that does not vary gets 0.
-func logistic(churned []bool, columns ...[]float64) (weights []float64, intercept float64) {
+// FitLogistic fits a weight for each of a few columns and an intercept by
+// Newton's method on the log loss of smoothed targets. A column that does not
+// vary gets 0.
+func FitLogistic(churned []bool, columns ...[]float64) (weights []float64, intercept float64) {
 	pos, neg, hi, lo := smoothed(churned)
 	n := len(columns)
 	// Standardised columns: neither their unit nor where they lie matters.

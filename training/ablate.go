@@ -117,6 +117,12 @@ func AblateTable(ctx context.Context, t *Table, p Plan, a AblationPlan) (*Ablati
 	if err != nil {
 		return nil, err
 	}
+	// A fold of the customers says how many trees there are to be.
+	learned := pt.train
+	part := func(tunes bool) *Data {
+		return learned.Rows(func(o *Observation) bool { return (foldOf(o.Customer, p.Seed) == 0) == tunes })
+	}
+	pt.train, pt.calibration = part(false), part(true)
 	return p.ablate(ctx, engine, pt, r, a)
 }
 

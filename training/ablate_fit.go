@@ -29,14 +29,16 @@ type ablator struct {
 
 func newAblator(p *Plan, pt parts, seeds int) *ablator {
 	a := &ablator{plan: p, pt: pt, seeds: seeds, boot: Bootstrap{Replicates: p.Replicates, Level: ablationLevel, Seed: p.Seed},
-		params: boostingParams(len(pt.train.Observations)), train: dataset(pt.train, everybody),
+		params: ablationLearner.params(len(pt.train.Observations)), train: dataset(pt.train, everyRow(pt.train)),
 		permutations: permutations(pt.test, p.Seed, seeds), customers: pt.test.Customers(), labels: pt.test.Labels()}
-	boostings[0].set(&a.params)
 	a.params.Ignore = constants(&pt.train.Matrix)
 	return a
 }
 
-func everybody(string) bool { return true }
+// ablationLearner is the same for all fits: what a better one adds is not asked.
+var ablationLearner = boosting{gbdt.Symmetric, 4, 0.5}
+
+func everyRow(d *Data) []int { return sample(len(d.Observations), len(d.Observations), 0) }
 
 // constants tells which columns have one value only. A draw of nothing but them
 // would be a tree of one leaf.
@@ -80,7 +82,7 @@ func permutations(d *Data, seed uint64, seeds int) [][]int {
 func (a *ablator) tune(ctx context.Context) error {
 	p := a.params
 	p.Seed, p.Workers = a.plan.Seed, a.plan.Workers
-	forest, _, err := gbdt.Train(ctx, p, a.train, dataset(a.pt.calibration, everybody))
+	forest, _, err := gbdt.Train(ctx, p, a.train, dataset(a.pt.calibration, everyRow(a.pt.calibration)))
 	if err != nil {
 		return fmt.Errorf("boosting: %w", err)
 	}
@@ -110,7 +112,7 @@ func (a *ablator) fit(ctx context.Context, keep func(column int) bool) (*fitted,
 		if err != nil {
 			return nil, fmt.Errorf("boosting: %w", err)
 		}
-		c := &candidate{name: boostings[0].name, kind: "boosting", forest: forest, weights: model.Weights{Forest: 1}}
+		c := &candidate{name: ablationLearner.group(), kind: "boosting", forest: forest, weights: model.Weights{Forest: 1}}
 		if err := c.compile(); err != nil {
 			return nil, err
 		}
@@ -155,7 +157,7 @@ func (a *ablator) measure(ctx context.Context, out *Ablation, inCore []bool) err
 	if err := a.tune(ctx); err != nil {
 		return err
 	}
-	out.Learner, out.Trees = boostings[0].name, a.params.Trees
+	out.Learner, out.Trees = ablationLearner.group(), a.params.Trees
 	core := func(j int) bool { return inCore[j] }
 	bases := [2]*fitted{}
 	var errs [2]error

@@ -104,7 +104,7 @@ func Adopt(a Adoption, p Plan) (*model.Model, *Report, error) {
 	p.Progress("calibrating", 0, 0)
 	rungs := []*candidate{base, c}
 	for _, rung := range rungs {
-		rung.calibrate(pt.calibration, p.Seed, p.Workers)
+		rung.calibrate(rung.margins(&pt.calibration.Matrix, p.Workers), pt.calibration, p.Seed)
 	}
 	return p.conclude(engine, rungs, base, c, pt, r)
 }

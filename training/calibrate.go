@@ -34,15 +34,11 @@ type Calibrated struct {
 	LogLoss Float  `json:"log_loss"`
 }
 
-// calibrate fits the calibration of a candidate on data later than its
-// training. The kinds compete by log loss across folds of the customers, and
-// the loss of the chosen one is noted: ladder rungs are compared by it.
-func (c *candidate) calibrate(data *Data, seed uint64, workers int) {
+// calibrate fits the calibration of a candidate to margins of customers that it
+// never saw. The kinds compete by log loss across folds of the customers, and
+// the losses of the chosen one are noted: ladder rungs are compared by them.
+func (c *candidate) calibrate(margins []float64, data *Data, seed uint64) {
 	y := data.Labels()
-	if c.kind == "forest" {
-		c.toLogOdds(model.FitPlatt(c.margins(&data.Matrix, workers), y))
-	}
-	margins := c.margins(&data.Matrix, workers)
 	fold := make([]int, len(y))
 	for i := range fold {
 		fold[i] = foldOf(data.Observations[i].Customer, seed)
@@ -68,7 +64,7 @@ func (c *candidate) calibrate(data *Data, seed uint64, workers int) {
 		c.calibrations = append(c.calibrations, Calibrated{k.kind, Float(mean(loss))})
 	}
 	best := simplest(losses, data.Customers())
-	c.cvLogLoss = float64(c.calibrations[best].LogLoss)
+	c.losses, c.cvLogLoss = losses[best], float64(c.calibrations[best].LogLoss)
 	c.calibration = calibrators[best].fit(margins, y)
 }
 
@@ -138,19 +134,4 @@ func mean(values []float64) float64 {
 		sum += v
 	}
 	return sum / float64(len(values))
-}
-
-// toLogOdds folds a Platt map into the leaves of a forest of votes, so that a
-// forest's margin is in log-odds like every other: the mean vote s becomes
-// a·s + b, leaf by leaf, which keeps contributions additive.
-func (c *candidate) toLogOdds(p model.Calibration) {
-	c.trees = nil // these have the old leaves
-	for i := range c.forest.Trees {
-		t := &c.forest.Trees[i]
-		for _, values := range [][]float64{t.LeafValue, t.InternalValue} {
-			for k, v := range values {
-				values[k] = float64(p.Slope*v) + p.Offset
-			}
-		}
-	}
 }

@@ -36,14 +36,18 @@ type Report struct {
 	// Seen is the model on later snapshots of customers it was trained on.
 	Seen        *Evaluation `json:"seen,omitempty"`
 	Leaderboard []Rung      `json:"leaderboard"`
-	Drivers     []Driver    `json:"drivers"`
-	Families    []Driver    `json:"driver_families"`
-	Findings    []Finding   `json:"findings"`
-	Gate        model.Gate  `json:"gate"`
+	// Tried are the settings that competed for a place on the leaderboard.
+	Tried    []Tried    `json:"tried,omitempty"`
+	Drivers  []Driver   `json:"drivers"`
+	Families []Driver   `json:"driver_families"`
+	Findings []Finding  `json:"findings"`
+	Gate     model.Gate `json:"gate"`
 	// Checked rows have the score of the model where it was trained; see Adopt.
 	Checked int `json:"checked,omitempty"`
 	// DataFingerprint and FeatureFingerprint identify the inputs.
+	// TestFingerprint is of a table to test on.
 	DataFingerprint    string `json:"data_fingerprint"`
+	TestFingerprint    string `json:"test_fingerprint,omitempty"`
 	FeatureFingerprint string `json:"feature_fingerprint"`
 	Features           int    `json:"features"`
 }

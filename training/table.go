@@ -24,6 +24,7 @@ type Table struct {
 	Columns []string
 	Rows    [][]string
 	IDs     []string
+	Named   bool   // the ids are of a column, and not the numbers of the rows
 	Labels  []bool // nil without a label
 	// Fingerprint is the SHA-256 of the bytes read, in hex.
 	Fingerprint string
@@ -128,7 +129,7 @@ func readTable(in *table.Reader, h hash.Hash, o TableOptions) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{}
+	t := &Table{Named: c.id >= 0}
 	name := in.Name()
 	ids := map[string]int{}
 	values := map[string]bool{} // of the label, for an error
@@ -268,7 +269,8 @@ func (t *Table) Data(e *features.Engine) (*Data, map[string]int, error) {
 
 // TrainTable fits a model on a wide table with labels. Without times the split
 // is by customer only, and the report says so: whether the columns were known
-// before the customer left cannot be checked.
+// before the customer left cannot be checked. With a table to test on, all
+// customers of the other are trained on.
 func TrainTable(ctx context.Context, t *Table, p Plan) (*model.Model, *Report, error) {
 	engine, pt, r, err := p.table(t)
 	if err != nil {
@@ -277,33 +279,29 @@ func TrainTable(ctx context.Context, t *Table, p Plan) (*model.Model, *Report, e
 	return p.finish(ctx, engine, pt, r)
 }
 
-// table divides the rows of a wide table, and begins the report.
+// testShare of the customers of a wide table test, by hash, where there is no
+// table to test on.
+const testShare = 0.2
+
+// table divides the rows of wide tables, and begins the report.
 func (p *Plan) table(t *Table) (*features.Engine, parts, *Report, error) {
 	p.Through = event.Never
 	if err := p.defaults(); err != nil {
 		return nil, parts{}, nil, err
 	}
-	if p.Definition.Kind != "label" || t.Labels == nil {
+	test := p.TestOn
+	if p.Definition.Kind != "label" || t.Labels == nil || test != nil && test.Labels == nil {
 		return nil, parts{}, nil, fmt.Errorf("a wide table needs a label, such as Churn=Yes")
 	}
 	set, left := t.InferColumns()
 	if p.Features != nil {
 		set = p.Features
 	}
-	// A fifth of the customers calibrates, a fifth tests, by hash.
-	group := func(id string) int {
-		switch {
-		case heldOut(id, p.Seed, 0.2):
-			return 2
-		case heldOut(id, p.Seed+2, 0.25):
-			return 1
-		}
-		return 0
-	}
+	tests := func(id string) bool { return test == nil && heldOut(id, p.Seed, testShare) }
 	census := features.NewCensus(set)
 	values := map[string]string{}
 	for i := range t.Rows {
-		if group(t.IDs[i]) == 0 {
+		if !tests(t.IDs[i]) {
 			t.values(i, values)
 			census.AddValues(values)
 		}
@@ -316,9 +314,6 @@ func (p *Plan) table(t *Table) (*features.Engine, parts, *Report, error) {
 	if err != nil {
 		return nil, parts{}, nil, err
 	}
-	part := func(g int) *Data {
-		return data.Rows(func(o *Observation) bool { return group(o.Customer) == g })
-	}
 	r := &Report{Customers: len(t.Rows), DataFingerprint: t.Fingerprint, Findings: []Finding{{"warning", "no times", "table",
 		"a wide table has no times: the split is by customer, and nothing shows that its columns were known before customers left"}}}
 	for _, c := range t.Columns {
@@ -326,5 +321,40 @@ func (p *Plan) table(t *Table) (*features.Engine, parts, *Report, error) {
 			r.Findings = append(r.Findings, Finding{"warning", "column left out", c, fmt.Sprintf("column %q %s; it is left out", c, why)})
 		}
 	}
-	return engine, parts{train: part(0), calibration: part(1), test: part(2)}, r, nil
+	pt := parts{train: data, test: data}
+	if test == nil {
+		part := func(of bool) *Data { return data.Rows(func(o *Observation) bool { return tests(o.Customer) == of }) }
+		pt.train, pt.test = part(false), part(true)
+		return engine, pt, r, nil
+	}
+	shared, err := p.testTable(t, test, engine, &pt)
+	if shared > 0 {
+		r.Findings = append(r.Findings, Finding{"warning", "trained and tested", "table", fmt.Sprintf(
+			"%d customers of the test are in the training table too: the figures are better than they will be on others", shared)})
+	}
+	r.TestFingerprint = test.Fingerprint
+	return engine, pt, r, err
+}
+
+// testTable makes the test part of a table of its own, and counts the customers
+// whose ids are in both.
+func (p *Plan) testTable(t, test *Table, e *features.Engine, pt *parts) (shared int, err error) {
+	data, _, err := test.Data(e)
+	if err != nil {
+		return 0, fmt.Errorf("the table to test on: %w", err)
+	}
+	pt.test = data
+	if !t.Named || !test.Named {
+		return 0, nil
+	}
+	known := map[string]bool{}
+	for _, id := range t.IDs {
+		known[id] = true
+	}
+	for _, id := range test.IDs {
+		if known[id] {
+			shared++
+		}
+	}
+	return shared, nil
 }

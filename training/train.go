@@ -1,7 +1,6 @@
 package training
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -32,6 +31,9 @@ type Plan struct {
 	// Rungs to try besides the rule: logistic, forest, boosting; nil tries all that the
 	// size of the data allows.
 	Rungs []string
+	// TestOn is a wide table to test on, for one to train on; nil tests on a part
+	// of its customers.
+	TestOn *Table
 	// Bands are the cut-offs of risk; the zero value takes those of the top 30
 	// and 10 per cent of the reference.
 	Bands model.Bands
@@ -85,9 +87,10 @@ func (p *Plan) tries(rung string) bool { return p.Rungs == nil || slices.Contain
 
 // parts of the data, by use.
 type parts struct {
-	train, calibration *Data // train is nil for a model that was trained elsewhere
-	test               *Data // later snapshots of customers never trained on
-	seen               *Data // later snapshots of customers trained on; nil for a wide table
+	train       *Data // nil for a model that was trained elsewhere
+	calibration *Data // nil for a wide table: training rows calibrate, scored by members that never saw them
+	test        *Data // later snapshots of customers never trained on
+	seen        *Data // later snapshots of customers trained on; nil for a wide table
 }
 
 // Train fits a model on histories. The report is part of the model too.
@@ -181,13 +184,16 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 	}
 	p.Progress("looking for leaks", 0, 0)
 	r.Findings = append(r.Findings, singleFeature(pt.train, &p.Definition, p.Workers)...)
-	rungs, err := p.climb(ctx, pt)
+	rungs, tried, err := p.climb(ctx, pt)
 	if err != nil {
 		return nil, nil, err
 	}
+	r.Tried = tried
 	rungs, best := p.choose(rungs, pt)
-	if err := p.bag(ctx, best, pt.train); err != nil {
-		return nil, nil, err
+	for _, c := range rungs {
+		if err := c.compile(); err != nil {
+			return nil, nil, err
+		}
 	}
 	return p.conclude(engine, rungs, rungs[0], best, pt, r)
 }
@@ -222,91 +228,53 @@ func (p *Plan) conclude(engine *features.Engine, rungs []*candidate, base, best 
 	return m, r, err
 }
 
-// climb fits every rung that the size of the data allows; the first is what
-// the others must beat.
-func (p *Plan) climb(ctx context.Context, pt parts) ([]*candidate, error) {
-	base := fitRule(&pt.train.Matrix, p.Workers)
-	if base == nil {
-		base = fitPrior()
-	}
-	var logistic, forest, boosting []*candidate
-	var errs [3]error
-	var fits []func()
-	churners := pt.train.Positives()
-	if p.tries("logistic") && (churners >= minLogisticChurners || base.kind == "prior") {
-		strengths := []float64{0.001, 0.003, 0.01, 0.03}
-		if churners < minLogisticChurners {
-			strengths = strengths[:1] // small data, small model
-		}
-		fits = append(fits, func() { logistic, errs[0] = fitLogistic(ctx, pt.train, strengths, p.Seed, p.Workers) })
-	}
-	if p.tries("forest") && churners >= minForestChurners {
-		fits = append(fits, func() {
-			c, err := fitForest(ctx, pt.train, p.Seed, p.Workers)
-			forest, errs[1] = []*candidate{c}, err
-		})
-	}
-	if p.tries("boosting") && churners >= minBoostingChurners {
-		fits = append(fits, func() { boosting, errs[2] = fitBoosting(ctx, pt.train, p.Seed, p.Workers) })
-	}
-	// Side by side, as the logistic's solver keeps one processor busy only.
-	p.Progress("fitting models", 0, 0)
-	parallel(p.Workers, len(fits), func(i int) { fits[i]() })
-	if err := cmp.Or(errs[0], errs[1], errs[2], ctx.Err()); err != nil {
-		return nil, err
-	}
-	rungs := slices.Concat([]*candidate{base}, logistic, forest, boosting)
-	for _, c := range rungs {
-		if err := c.compile(); err != nil {
-			return nil, err
-		}
-	}
-	return rungs, nil
-}
-
-// choose calibrates the rungs, adds the blends of the best logistic with the
-// forest and with the best boosting, and picks the one with the least log loss
-// on calibration data. The rule is chosen only where there is nothing else.
+// choose adds blends of the rungs, calibrates all on customers that they never
+// saw, and picks one by the log loss there: the simplest that is within noise of
+// the least. The rules are chosen only where there is nothing else.
 func (p *Plan) choose(rungs []*candidate, pt parts) ([]*candidate, *candidate) {
-	best := rungs[0]
-	byKind := map[string]*candidate{}
-	calibrate := func(list []*candidate) {
-		p.Progress("calibrating", 0, 0)
-		parallel(p.Workers, len(list), func(i int) { list[i].calibrate(pt.calibration, p.Seed, p.Workers) })
-		for _, c := range list {
-			if c == rungs[0] {
-				continue
-			}
-			if best == rungs[0] || c.cvLogLoss < best.cvLogLoss {
-				best = c
-			}
-			if b := byKind[c.kind]; b == nil || c.cvLogLoss < b.cvLogLoss {
-				byKind[c.kind] = c
-			}
-		}
+	rungs = append(rungs, p.blends(rungs, pt.train)...)
+	p.Progress("calibrating", 0, 0)
+	rows := pt.calibration
+	if rows == nil {
+		rows = pt.train
 	}
-	calibrate(rungs)
-	for _, kind := range []string{"forest", "boosting"} {
-		if byKind["logistic"] != nil && byKind[kind] != nil {
-			mixed := blend(byKind["logistic"], byKind[kind])
-			calibrate(mixed)
-			rungs = append(rungs, mixed...)
+	parallel(p.Workers, len(rungs), func(i int) {
+		margins := rungs[i].out
+		if pt.calibration != nil {
+			margins = rungs[i].margins(&rows.Matrix, 1)
 		}
+		rungs[i].calibrate(margins, rows, p.Seed)
+	})
+	fitted := slices.DeleteFunc(slices.Clone(rungs), func(c *candidate) bool { return c.bag == nil })
+	if len(fitted) == 0 {
+		return rungs, rungs[0]
 	}
-	return rungs, best
+	var losses [][]float64
+	for _, c := range fitted {
+		losses = append(losses, c.losses)
+	}
+	return rungs, fitted[simplest(losses, rows.Customers())]
 }
 
-// bag completes the winner's bag, where it can have one: boosting has its
-// members already, a logistic gets them now. golearn's forest has none.
-func (p *Plan) bag(ctx context.Context, best *candidate, train *Data) error {
-	if best.strength == 0 || best.forest != nil && best.bag == nil {
-		return nil
+// blends mixes the best rungs of their groups.
+func (p *Plan) blends(rungs []*candidate, train *Data) []*candidate {
+	byGroup := map[string]*candidate{}
+	for _, c := range rungs {
+		byGroup[c.group] = c
 	}
-	p.Progress("fitting members", 0, 0)
-	if best.bag == nil {
-		best.bag = &model.Bag{Members: folds, Width: model.JackknifeWidth(folds)}
-	}
-	return best.fitMembers(ctx, train, p.Seed, p.Workers)
+	out := make([]*candidate, len(blends))
+	parallel(p.Workers, len(blends), func(i int) {
+		var parts []*candidate
+		for _, group := range blends[i] {
+			c := byGroup[group]
+			if c == nil {
+				return
+			}
+			parts = append(parts, c)
+		}
+		out[i] = blend(parts, train.Labels())
+	})
+	return slices.DeleteFunc(out, func(c *candidate) bool { return c == nil })
 }
 
 // assemble makes the model of the winner.

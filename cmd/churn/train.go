@@ -45,6 +45,7 @@ func (a *app) trainCommand() *cobra.Command {
 	var wide tableFlags
 	var h historyFlags
 	var matrix []string
+	var test string
 	var k keepFlags
 	cmd := &cobra.Command{
 		Use:   "train",
@@ -57,15 +58,17 @@ still later data of customers it never saw. The model goes to the registry; with
 		Example: `  churn train --config churn.yaml --promote
   churn train --config churn.yaml --from-sources --memory 2GB
   churn train --matrix matrix.parquet --promote
-  churn train --table telco.csv --id customerID --label Churn=Yes --model telco`,
+  churn train --table telco.csv --id customerID --label Churn=Yes --model telco
+  churn train --table january.csv --test february.csv --label Churn=Yes --model telco`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.train(cmd.Context(), wide, h, matrix, &k)
+			return a.train(cmd.Context(), wide, test, h, matrix, &k)
 		},
 	}
 	wide.register(cmd)
 	h.register(cmd)
 	cmd.Flags().StringSliceVar(&matrix, "matrix", nil, "matrix of churn features build --labels, or all its shards, instead of the database")
+	cmd.Flags().StringVar(&test, "test", "", "with --table: test on this table, and train on all customers of the other")
 	k.register(cmd)
 	return cmd
 }
@@ -80,12 +83,15 @@ func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
 	}, err
 }
 
-func (a *app) train(ctx context.Context, wide tableFlags, h historyFlags, matrix []string, k *keepFlags) error {
+func (a *app) train(ctx context.Context, wide tableFlags, test string, h historyFlags, matrix []string, k *keepFlags) error {
 	if k.force && (k.reason == "" || !k.promote) {
 		return usagef("--force needs --promote and --reason")
 	}
 	if err := errors.Join(wide.check(), h.check(wide)); err != nil {
 		return err
+	}
+	if test != "" && wide.path == "" {
+		return usagef("--test is a table to test on: it needs --table, to train on")
 	}
 	if len(matrix) > 0 && (wide.path != "" || h.fromSources) {
 		return usagef("give one of --matrix, --table and --from-sources")
@@ -104,7 +110,7 @@ func (a *app) train(ctx context.Context, wide tableFlags, h historyFlags, matrix
 	var r *training.Report
 	switch {
 	case wide.path != "":
-		m, r, err = a.trainTable(ctx, c, wide, p)
+		m, r, err = a.trainTable(ctx, c, wide, test, p)
 	case len(matrix) > 0:
 		m, r, err = a.trainMatrix(ctx, c, matrix, p)
 	default:
@@ -117,7 +123,7 @@ func (a *app) train(ctx context.Context, wide tableFlags, h historyFlags, matrix
 	return a.keep(c, m, r, k, key)
 }
 
-func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, p *progress) (*model.Model, *training.Report, error) {
+func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, test string, p *progress) (*model.Model, *training.Report, error) {
 	if wide.label == "" {
 		return nil, nil, usagef("--table needs --label, such as --label Churn=Yes")
 	}
@@ -128,6 +134,12 @@ func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, p *pro
 	plan, err := c.plan(event.Never, p)
 	if err != nil {
 		return nil, nil, err
+	}
+	if test != "" {
+		wide.path = test
+		if plan.TestOn, err = wide.read(); err != nil {
+			return nil, nil, err
+		}
 	}
 	if plan.Bands, err = c.Training.Bands.fixed(); err != nil {
 		return nil, nil, err
