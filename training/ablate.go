@@ -117,13 +117,17 @@ func AblateTable(ctx context.Context, t *Table, p Plan, a AblationPlan) (*Ablati
 	if err != nil {
 		return nil, err
 	}
-	// A fold of the customers says how many trees there are to be.
-	learned := pt.train
-	part := func(tunes bool) *Data {
-		return learned.Rows(func(o *Observation) bool { return (foldOf(o.Customer, p.Seed) == 0) == tunes })
+	return p.ablate(ctx, engine, pt.apart(p.Seed), r, a)
+}
+
+// apart gives parts of a wide table a quarter of its customers to calibrate on.
+func (pt parts) apart(seed uint64) parts {
+	all := pt.train
+	part := func(of bool) *Data {
+		return all.Rows(func(o *Observation) bool { return heldOut(o.Customer, seed+2, 0.25) == of })
 	}
 	pt.train, pt.calibration = part(false), part(true)
-	return p.ablate(ctx, engine, pt, r, a)
+	return pt
 }
 
 func (p *Plan) ablate(ctx context.Context, engine *features.Engine, pt parts, r *Report, plan AblationPlan) (*Ablation, error) {

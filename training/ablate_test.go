@@ -102,17 +102,17 @@ func TestAblationByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pt = pt.apart(p.Seed)
 	loss := func(ignore ...int) (sum float64) {
 		for k := range 2 {
-			params := boostingParams(len(pt.train.Observations))
-			params.Grower, params.MaxDepth = gbdt.Symmetric, 4
+			params := boosting{gbdt.Symmetric, 4, 0.5}.params(len(pt.train.Observations))
 			params.Trees, params.Patience, params.Seed = out.Trees, 0, p.Seed+uint64(k)
 			params.Ignore = make([]bool, len(table.Columns))
 			params.Ignore[7], params.Ignore[8] = true, true // have one value
 			for _, j := range ignore {
 				params.Ignore[j] = true
 			}
-			forest, _, err := gbdt.Train(context.Background(), params, dataset(pt.train, func(string) bool { return true }), nil)
+			forest, _, err := gbdt.Train(context.Background(), params, dataset(pt.train, everyRow(pt.train)), nil)
 			if err != nil {
 				t.Fatal(err)
 			}

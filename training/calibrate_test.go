@@ -1,7 +1,6 @@
 package training
 
 import (
-	"context"
 	"math"
 	"testing"
 
@@ -12,23 +11,16 @@ import (
 // probability is near the rate, for each kind of candidate.
 func TestCalibrate(t *testing.T) {
 	train, later, test := planted(10, 4000), planted(11, 4000), planted(12, 8000)
-	fits, err := fitLogistic(context.Background(), train, []float64{0.01}, 1, 2)
-	if err != nil {
-		t.Fatal(err)
+	rungs := climbed(t, train, "logistic", "forest")
+	mixed := blend(rungs[1:], train.Labels())
+	if mixed == nil {
+		t.Fatal("no blend")
 	}
-	forest, err := fitForest(context.Background(), train, 1, 2)
-	if err != nil {
-		t.Fatal(err)
+	rungs = append(rungs, mixed)
+	for _, c := range rungs {
+		c.calibrate(c.margins(&later.Matrix, 2), later, 1)
 	}
-	all := append(fits, forest, fitPrior())
-	for _, c := range all {
-		c.calibrate(later, 1, 2)
-	}
-	mixed := blend(fits[0], forest)
-	for _, c := range mixed {
-		c.calibrate(later, 1, 2)
-	}
-	for _, c := range append(all, mixed...) {
+	for _, c := range rungs {
 		m, err := Measure(probabilities(&c.calibration, c.margins(&test.Matrix, 2)), test.Labels(), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -61,7 +53,7 @@ func TestCalibrateByChurners(t *testing.T) {
 	for _, c := range []struct{ rows, kinds int }{{100, 1}, {400, 2}, {3000, 3}} {
 		data := planted(13, c.rows)
 		cand := byA(func(a float64) float64 { return a - 1.5 })
-		cand.calibrate(data, 1, 1)
+		cand.calibrate(cand.margins(&data.Matrix, 1), data, 1)
 		n := data.Positives()
 		if len(cand.calibrations) != c.kinds || (n >= minBetaChurners) != (c.kinds > 1) || (n >= minIsotonicChurners) != (c.kinds > 2) {
 			t.Errorf("%d churners, calibrations %v", n, cand.calibrations)
@@ -87,7 +79,7 @@ func TestCalibrateKinds(t *testing.T) {
 		{"isotonic", func(a float64) float64 { return math.Copysign(5, a) + a/100 }},
 	} {
 		cand := byA(c.z)
-		cand.calibrate(data, 1, 1)
+		cand.calibrate(cand.margins(&data.Matrix, 1), data, 1)
 		if cand.calibration.Kind != c.want {
 			t.Errorf("calibration %s of %v, want %s", cand.calibration.Kind, cand.calibrations, c.want)
 		}
@@ -141,14 +133,14 @@ func TestCalibrateOddData(t *testing.T) {
 	data := planted(14, 600)
 	c := &candidate{kind: "logistic", weights: model.Weights{Linear: 1},
 		linear: &model.Linear{Terms: []model.Term{{Feature: "a", Knots: []float64{-3, 3}, Values: []float64{3, -3}}}}}
-	c.calibrate(data, 1, 1)
+	c.calibrate(c.margins(&data.Matrix, 1), data, 1)
 	if c.calibration.Slope <= 0 || math.IsNaN(c.cvLogLoss) {
 		t.Errorf("upside down: %+v, log loss %v", c.calibration, c.cvLogLoss)
 	}
 	for i := range data.Observations {
 		data.Observations[i].Churned = i == 17
 	}
-	c.calibrate(data, 1, 1)
+	c.calibrate(c.margins(&data.Matrix, 1), data, 1)
 	if p := c.calibration.Probability(0); !(p > 0 && p < 0.1) || math.IsNaN(c.cvLogLoss) || math.IsInf(c.cvLogLoss, 0) {
 		t.Errorf("one churner: probability %v, log loss %v", p, c.cvLogLoss)
 	}

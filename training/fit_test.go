@@ -2,7 +2,6 @@ package training
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -60,7 +59,7 @@ func TestExportedForestIsGolearns(t *testing.T) {
 	}
 	p := baseline.DefaultForestParams()
 	p.Trees, p.Seed = 15, 3
-	theirs, err := baseline.FitForest(context.Background(), x, d.Labels(), p)
+	theirs, err := baseline.FitForest(t.Context(), x, d.Labels(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,45 +110,74 @@ func TestExportedStump(t *testing.T) {
 	}
 }
 
+// planOf is a plan for data that is at hand.
+func planOf(t *testing.T, rungs ...string) *Plan {
+	t.Helper()
+	p := &Plan{Definition: model.Definition{Kind: "label", Label: "churned=yes"}, Seed: 1, Workers: 2, Rungs: rungs}
+	if err := p.defaults(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// climbed fits the given rungs: the base rate is the first.
+func climbed(t *testing.T, d *Data, rungs ...string) []*candidate {
+	t.Helper()
+	out, _, err := planOf(t, rungs...).climb(t.Context(), parts{train: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // Folding Platt's map into the leaves keeps the ranks, and the margin is the
 // map of the mean vote.
 func TestToLogOdds(t *testing.T) {
 	d := planted(3, 3000)
-	c, err := fitForest(context.Background(), d, 1, 2)
+	x := baseline.Matrix{Rows: 3000, Cols: 4}
+	for i := range 3000 {
+		x.Data = append(x.Data, golearnRow(d.Matrix.Row(i))...)
+	}
+	p := baseline.DefaultForestParams()
+	p.Trees = 7
+	theirs, err := baseline.FitForest(t.Context(), x, d.Labels(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := c.margins(&d.Matrix, 2)
-	c.toLogOdds(model.Calibration{Kind: "platt", Slope: 7, Offset: -4})
-	order := make([]int, len(before))
-	for i, after := range c.margins(&d.Matrix, 1) {
-		order[i] = i
-		if want := 7*before[i] - 4; math.Abs(after-want) > 1e-12 {
-			t.Fatalf("row %d: %v, want %v", i, after, want)
-		}
-	}
-	if err := c.forest.Validate(); err != nil {
+	f := exportForest(theirs, &d.Matrix)
+	toLogOdds(f, model.Calibration{Kind: "platt", Slope: 7, Offset: -4})
+	if err := f.Validate(); err != nil {
 		t.Error(err)
 	}
-	// Contributions are of the new margin too.
 	phi := make([]float64, 4)
-	sum := c.forest.Contributions(d.Matrix.Row(7), phi)
-	for _, v := range phi {
-		sum += v
-	}
-	if math.Abs(sum-(7*before[7]-4)) > 1e-9 {
-		t.Errorf("contributions add up to %v, want %v", sum, 7*before[7]-4)
+	for i := range 3000 {
+		row := d.Matrix.Row(i)
+		want := 7*theirs.Probability(golearnRow(row)) - 4
+		if after := f.Predict(row); math.Abs(after-want) > 1e-12 {
+			t.Fatalf("row %d: %v, want %v", i, after, want)
+		}
+		if i%100 > 0 {
+			continue
+		}
+		sum := f.Contributions(row, phi) // of the new margin too
+		for _, v := range phi {
+			sum += v
+		}
+		if math.Abs(sum-want) > 1e-9 {
+			t.Errorf("contributions add up to %v, want %v", sum, want)
+		}
 	}
 }
 
 func TestLogisticFindsWhatIsPlanted(t *testing.T) {
 	d := planted(4, 6000)
-	fits, err := fitLogistic(context.Background(), d, []float64{0.01, 0.1}, 1, 2)
+	l := newLadder(planOf(t, "logistic"), d)
+	fits, tried, err := l.search(t.Context(), l.logistics([]float64{0.01, 0.1}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(fits) != 2 || fits[0].name != "logistic, C=0.01 (golearn)" || fits[1].name != "logistic, C=0.1 (golearn)" {
-		t.Fatalf("%d fits, %q", len(fits), fits[0].name)
+	if len(fits) != 1 || len(tried) != 2 || tried[0].Name != "logistic, C=0.01 (golearn)" || tried[1].Name != "logistic, C=0.1 (golearn)" {
+		t.Fatalf("%d fits, tried %+v", len(fits), tried)
 	}
 	test := planted(5, 6000)
 	// The truth is additive: what it was drawn from, with b missing averaged out.
@@ -168,43 +196,13 @@ func TestLogisticFindsWhatIsPlanted(t *testing.T) {
 		truth = append(truth, z)
 	}
 	best := auc(truth, test.Labels())
-	for _, f := range fits {
-		if got := auc(f.margins(&test.Matrix, 2), test.Labels()); got < best-0.01 {
-			t.Errorf("%s has AUC %.4f, the truth %.4f", f.name, got, best)
-		}
+	if got := auc(l.candidate(fits[0]).margins(&test.Matrix, 2), test.Labels()); got < best-0.01 {
+		t.Errorf("%s has AUC %.4f, the truth %.4f", fits[0].name, got, best)
 	}
 	nothing := &Data{Matrix: features.Matrix{Features: []features.Feature{{Name: "constant"}}, Data: make([]float32, 100)},
 		Observations: make([]Observation, 100)}
-	if fits, err := fitLogistic(context.Background(), nothing, []float64{0.01}, 1, 2); len(fits) != 0 || err != nil {
-		t.Errorf("nothing to learn from gives %d fits, error %v", len(fits), err)
-	}
-}
-
-func TestBlend(t *testing.T) {
-	d := planted(6, 2000)
-	ls, err := fitLogistic(context.Background(), d, []float64{0.01}, 1, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := fitForest(context.Background(), d, 1, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, b := ls[0].margins(&d.Matrix, 1), f.margins(&d.Matrix, 1)
-	mixed := blend(ls[0], f)
-	if len(mixed) != len(blends) {
-		t.Fatalf("%d blends", len(mixed))
-	}
-	for k, c := range mixed {
-		share := blends[k]
-		if c.kind != "blend" || c.weights.Forest != share || math.Abs(c.weights.Linear+share-1) > 1e-15 {
-			t.Errorf("%+v", c.weights)
-		}
-		for i, got := range c.margins(&d.Matrix, 2) {
-			if want := (1-share)*a[i] + share*b[i]; math.Abs(got-want) > 1e-12 {
-				t.Fatalf("%s, row %d: %v, want %v", c.name, i, got, want)
-			}
-		}
+	if some := newLadder(planOf(t), nothing).logistics(strengths); len(some) != 0 {
+		t.Errorf("nothing to learn from gives %d learners", len(some))
 	}
 }
 

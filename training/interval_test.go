@@ -43,13 +43,11 @@ func TestIntervalCoverage(t *testing.T) {
 	mean := [asked]float64{}
 	for s := range samples {
 		data := draw(rand.New(rand.NewPCG(uint64(s), 77)), rows, fmt.Sprint("sample", s, "-"))
+		l := newLadder(planOf(t, "boosting"), data)
 		members := make([]*gbdt.Forest, folds)
 		parallel(2, folds, func(fold int) {
-			in := func(customer string) bool { return foldOf(customer, 1) != fold }
-			p := boostingParams(rows)
-			boostings[0].set(&p)
 			var err error
-			if members[fold], _, err = gbdt.Train(t.Context(), p, dataset(data, in), dataset(data, func(c string) bool { return !in(c) })); err != nil {
+			if members[fold], err = l.boost(t.Context(), boosting{gbdt.Symmetric, 4, 0.5}.params(rows), fold); err != nil {
 				t.Error(err)
 			}
 		})
