@@ -36,7 +36,7 @@ func newAblator(p *Plan, pt parts, seeds int) *ablator {
 }
 
 // ablationLearner is the same for all fits: what a better one adds is not asked.
-var ablationLearner = boosting{gbdt.Symmetric, 4, 0.5}
+var ablationLearner = usual(gbdt.Symmetric, 4)
 
 func everyRow(d *Data) []int { return sample(len(d.Observations), len(d.Observations), 0) }
 

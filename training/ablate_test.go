@@ -105,7 +105,7 @@ func TestAblationByHand(t *testing.T) {
 	pt = pt.apart(p.Seed)
 	loss := func(ignore ...int) (sum float64) {
 		for k := range 2 {
-			params := boosting{gbdt.Symmetric, 4, 0.5}.params(len(pt.train.Observations))
+			params := usual(gbdt.Symmetric, 4).params(len(pt.train.Observations))
 			params.Trees, params.Patience, params.Seed = out.Trees, 0, p.Seed+uint64(k)
 			params.Ignore = make([]bool, len(table.Columns))
 			params.Ignore[7], params.Ignore[8] = true, true // have one value

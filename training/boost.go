@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
+	"math/rand/v2"
 
 	"churn/features"
 	"churn/model/gbdt"
@@ -18,12 +18,18 @@ const (
 	maxStopRows     = 100_000
 )
 
-// boosting is a setting that competes.
+// boosting is how trees are grown.
 type boosting struct {
-	grower gbdt.Grower
-	size   int     // depth of symmetric trees, leaves of others
-	share  float64 // of the columns that a tree sees
+	grower  gbdt.Grower
+	size    int     // depth of symmetric trees, leaves of others
+	share   float64 // of the columns that a tree sees
+	rate    float64 // learning rate, times that usual for so many rows
+	l2      float64
+	minRows float64 // of a leaf, times that usual for so many rows
 }
+
+// usual are trees of a size with the other settings as they are first tried.
+func usual(g gbdt.Grower, size int) boosting { return boosting{g, size, 0.5, 1, 5, 1} }
 
 func (b boosting) group() string {
 	if b.grower == gbdt.Symmetric {
@@ -37,23 +43,43 @@ func (b boosting) String() string {
 	if b.grower == gbdt.Symmetric {
 		size = fmt.Sprintf("depth %d", b.size)
 	}
-	return fmt.Sprintf("boosting, %s, %s, %.0f%% of the columns", b.group(), size, 100*b.share)
+	out := fmt.Sprintf("boosting, %s, %s", b.group(), size)
+	u := usual(b.grower, b.size)
+	for _, other := range []struct {
+		name      string
+		own, with float64
+	}{{"columns", b.share, u.share}, {"rate", b.rate, u.rate}, {"L2", b.l2, u.l2}, {"rows of a leaf", b.minRows, u.minRows}} {
+		if other.own != other.with {
+			out += fmt.Sprintf(", %s %g", other.name, other.own)
+		}
+	}
+	return out
 }
 
 // boostings are the settings that compete on so many rows, in order of
 // importance for each group: with little time, the first do.
 func boostings(rows int) []boosting {
 	s, l := gbdt.Symmetric, gbdt.LeafWise
+	few := func(b boosting) boosting { b.share = 0.25; return b }
 	switch {
 	case rows < 10_000:
-		return []boosting{{s, 4, .5}, {s, 3, .5}, {s, 6, .5}, {s, 4, .25},
-			{l, 8, .5}, {l, 4, .5}, {l, 16, .5}, {l, 31, .5}, {l, 8, .25}}
+		return []boosting{usual(s, 4), usual(s, 3), usual(s, 6), few(usual(s, 4)),
+			usual(l, 8), usual(l, 4), usual(l, 16), usual(l, 31), few(usual(l, 8))}
 	case rows < 100_000:
-		return []boosting{{s, 4, .5}, {s, 6, .5}, {s, 3, .5},
-			{l, 12, .5}, {l, 24, .5}, {l, 6, .5}}
+		return []boosting{usual(s, 4), usual(s, 6), usual(s, 3), usual(l, 12), usual(l, 24), usual(l, 6)}
 	default:
-		return []boosting{{s, 6, .5}, {l, 31, .5}}
+		return []boosting{usual(s, 6), usual(l, 31)}
 	}
+}
+
+// more draws a setting beside those.
+func more(r *rand.Rand, grower gbdt.Grower) boosting {
+	sizes := []int{4, 6, 8, 12, 16, 24, 31, 48, 63}
+	if grower == gbdt.Symmetric {
+		sizes = []int{2, 3, 4, 5, 6, 7, 8}
+	}
+	return boosting{grower, sizes[r.IntN(len(sizes))], []float64{0.15, 0.25, 0.35, 0.5, 0.75, 1}[r.IntN(6)],
+		[]float64{0.5, 1, 2}[r.IntN(3)], []float64{0, 1, 5, 20}[r.IntN(4)], []float64{0.25, 0.5, 1, 2}[r.IntN(4)]}
 }
 
 // params are the settings on a table of so many rows. Trees are small and slow
@@ -61,7 +87,7 @@ func boostings(rows int) []boosting {
 func (b boosting) params(rows int) gbdt.Params {
 	p := gbdt.DefaultParams()
 	p.Trees, p.Patience = 2000, 60
-	p.MinRows, p.L2, p.ColumnFraction, p.RowFraction = 40, 5, b.share, 0.8
+	p.MinRows, p.L2, p.ColumnFraction, p.RowFraction = 40, b.l2, b.share, 0.8
 	p.CatSmooth, p.CatL2 = 20, 20
 	switch {
 	case rows < 10_000:
@@ -71,6 +97,7 @@ func (b boosting) params(rows int) gbdt.Params {
 	default:
 		p.LearningRate, p.MinRows, p.CatSmooth, p.CatL2 = 0.1, 100, 10, 10
 	}
+	p.LearningRate, p.MinRows = p.LearningRate*b.rate, p.MinRows*b.minRows
 	p.Grower, p.Leaves = b.grower, b.size
 	if b.grower == gbdt.Symmetric {
 		p.Leaves, p.MaxDepth = 31, b.size
@@ -78,30 +105,16 @@ func (b boosting) params(rows int) gbdt.Params {
 	return p
 }
 
-// cost of a member in nominal seconds of one processor, after measurements of
-// make bench-train: some nanoseconds for a row, a column and a level of a tree.
+// cost of a member in nominal seconds of one processor: some nanoseconds for a
+// row, a column and a level of a tree, as measured on the tables of
+// make bench-train.
 func (b boosting) cost(rows, columns int) float64 {
-	rows = min(rows, maxBoostingRows)
 	levels := float64(b.size)
 	if b.grower == gbdt.LeafWise {
 		levels = math.Log2(float64(b.size))
 	}
 	trees := 60 + 8/b.params(rows).LearningRate
-	return 4e-10*float64(rows)*float64(columns)*b.share*levels*trees + 0.01
-}
-
-// boosted are the learners of some settings.
-func (l *ladder) boosted(settings []boosting) []learner {
-	var out []learner
-	for _, b := range settings {
-		out = append(out, learner{kind: "boosting", group: b.group(), name: b.String(),
-			cost: b.cost(len(l.y), len(l.train.Matrix.Features)),
-			fit: func(ctx context.Context, fold int) (member, error) {
-				forest, err := l.boost(ctx, b.params(len(l.y)), fold)
-				return member{forest: forest}, err
-			}})
-	}
-	return out
+	return 4e-10*float64(min(rows, maxBoostingRows))*float64(columns)*b.share*levels*trees + 0.01
 }
 
 // boost fits one forest. The customers of the fold say when to stop: when the
@@ -143,25 +156,4 @@ func dataset(d *Data, rows []int) *gbdt.Dataset {
 		out.Labels = append(out.Labels, label)
 	}
 	return out
-}
-
-// learners are what the size of the data allows, those to try first in front.
-func (l *ladder) learners(base *candidate) ([]learner, error) {
-	p := l.plan
-	churners := l.train.Positives()
-	var out []learner
-	if p.tries("logistic") && (churners >= minLogisticChurners || base.kind == "prior") {
-		some := strengths
-		if churners < minLogisticChurners {
-			some = strengths[:1] // small data, small model
-		}
-		out = append(out, l.logistics(some)...)
-	}
-	if p.tries("forest") && churners >= minForestChurners {
-		out = append(out, l.forests()...)
-	}
-	if p.tries("boosting") && churners >= minBoostingChurners {
-		out = append(out, l.boosted(boostings(len(l.y)))...)
-	}
-	return slices.Clip(out), nil
 }

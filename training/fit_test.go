@@ -172,7 +172,7 @@ func TestToLogOdds(t *testing.T) {
 func TestLogisticFindsWhatIsPlanted(t *testing.T) {
 	d := planted(4, 6000)
 	l := newLadder(planOf(t, "logistic"), d)
-	fits, tried, err := l.search(t.Context(), l.logistics([]float64{0.01, 0.1}))
+	fits, tried, err := l.search(t.Context(), usualLearners(l, "logistic, C=0.01 (golearn)", "logistic, C=0.1 (golearn)"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,8 +201,9 @@ func TestLogisticFindsWhatIsPlanted(t *testing.T) {
 	}
 	nothing := &Data{Matrix: features.Matrix{Features: []features.Feature{{Name: "constant"}}, Data: make([]float32, 100)},
 		Observations: make([]Observation, 100)}
-	if some := newLadder(planOf(t), nothing).logistics(strengths); len(some) != 0 {
-		t.Errorf("nothing to learn from gives %d learners", len(some))
+	l = newLadder(planOf(t, "logistic"), nothing)
+	if fits, _, err := l.search(t.Context(), usualLearners(l, "logistic, C=0.001 (golearn)")); err != nil || len(l.candidate(fits[0]).linear.Terms) != 0 {
+		t.Errorf("nothing to learn from: %v", err)
 	}
 }
 

@@ -35,26 +35,21 @@ func forestParams(features int) baseline.ForestParams {
 	return p
 }
 
-// forests are golearn's random forest on the features themselves, category codes
-// included. A member has a fifth of its trees.
-func (l *ladder) forests() []learner {
-	n := len(l.train.Matrix.Features)
-	p := forestParams(n)
-	rows := min(len(l.y), p.MaxRows)
-	return []learner{{kind: "forest", group: "forest", name: "random forest (golearn)",
-		cost: 2e-8 * float64(p.Trees*rows*n),
-		fit: func(ctx context.Context, fold int) (member, error) {
-			forest, err := l.fitForest(ctx, fold, p)
-			return member{forest: forest}, err
-		}}}
+// forestCost of a member in nominal seconds of one processor.
+func forestCost(rows, columns int) float64 {
+	p := forestParams(columns)
+	return 2e-8*float64(p.Trees/folds)*float64(min(rows, p.MaxRows))*float64(columns) + 0.01
 }
 
-// fitForest fits and exports a forest without a fold. Its votes are taken to
-// log-odds by a Platt map on the customers of the fold.
-func (l *ladder) fitForest(ctx context.Context, fold int, p baseline.ForestParams) (*gbdt.Forest, error) {
+// fitForest fits golearn's random forest without a fold, on the features
+// themselves, category codes included, and exports it: a fifth of the trees that
+// the model will have. Their votes are taken to log-odds by a Platt map on the
+// customers of the fold.
+func (l *ladder) fitForest(ctx context.Context, fold int) (*gbdt.Forest, error) {
 	rows := l.without(fold, maxForestRows)
 	m := &l.train.Matrix
 	n := len(m.Features)
+	p := forestParams(n)
 	x := baseline.Matrix{Rows: len(rows), Cols: n, Data: make([]float64, len(rows)*n)}
 	y := make([]bool, len(rows))
 	for i, r := range rows {

@@ -47,7 +47,7 @@ func TestIntervalCoverage(t *testing.T) {
 		members := make([]*gbdt.Forest, folds)
 		parallel(2, folds, func(fold int) {
 			var err error
-			if members[fold], err = l.boost(t.Context(), boosting{gbdt.Symmetric, 4, 0.5}.params(rows), fold); err != nil {
+			if members[fold], err = l.boost(t.Context(), usual(gbdt.Symmetric, 4).params(rows), fold); err != nil {
 				t.Error(err)
 			}
 		})

@@ -14,14 +14,6 @@ import (
 	"churn/model/gbdt"
 )
 
-// Small data gets small models: churners in the training part from which a
-// rung is tried.
-const (
-	minLogisticChurners = 100
-	minForestChurners   = 200
-	minBoostingChurners = 200
-)
-
 // folds is the number of parts of the customers. Everything is fitted so many
 // times, each time without another part, and the model is the mean of the
 // members that come of it. No rows are lost by it: the part left out says when
@@ -32,11 +24,8 @@ const folds = 5
 
 // learner is a way to fit a model to all but one fold of the customers.
 type learner struct {
-	kind  string // of the rung
-	group string // the best of a group goes on
-	name  string
-	cost  float64 // of a member, in nominal seconds of one processor
-	fit   func(ctx context.Context, fold int) (member, error)
+	setting
+	fit func(ctx context.Context, fold int) (member, error)
 }
 
 // member is a model fitted without one fold: one of the two.
@@ -62,16 +51,42 @@ type ladder struct {
 	y     []bool
 	fold  []int        // of each row
 	rows  [folds][]int // of each fold
+	// logistic gives rows as the logistic regression wants them, made once.
+	logistic func() logisticRows
 }
 
 func newLadder(p *Plan, train *Data) *ladder {
 	l := &ladder{plan: p, train: train, y: train.Labels()}
+	l.logistic = sync.OnceValue(l.logisticRows)
 	for i := range train.Observations {
 		f := foldOf(train.Observations[i].Customer, p.Seed)
 		l.fold = append(l.fold, f)
 		l.rows[f] = append(l.rows[f], i)
 	}
 	return l
+}
+
+// learner makes a setting one that can be fitted.
+func (l *ladder) learner(s setting) learner {
+	out := learner{setting: s}
+	switch s.kind {
+	case "logistic":
+		out.fit = func(_ context.Context, fold int) (m member, err error) {
+			m.linear, err = l.fitLogistic(s.strength, fold)
+			return m, err
+		}
+	case "forest":
+		out.fit = func(ctx context.Context, fold int) (m member, err error) {
+			m.forest, err = l.fitForest(ctx, fold)
+			return m, err
+		}
+	default:
+		out.fit = func(ctx context.Context, fold int) (m member, err error) {
+			m.forest, err = l.boost(ctx, s.boosting.params(len(l.y)), fold)
+			return m, err
+		}
+	}
+	return out
 }
 
 // foldSeeds is added to the seed so that no fold is a group of customers that
@@ -138,9 +153,9 @@ func (p *Plan) climb(ctx context.Context, pt parts) (rungs []*candidate, tried [
 		c.out = c.margins(&pt.train.Matrix, p.Workers)
 	}
 	l := newLadder(p, pt.train)
-	learners, err := l.learners(base)
-	if err != nil {
-		return nil, nil, err
+	var learners []learner
+	for _, s := range p.settings(sizeOf(pt.train, base)) {
+		learners = append(learners, l.learner(s))
 	}
 	best, tried, err := l.search(ctx, learners)
 	if err != nil {

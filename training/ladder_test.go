@@ -11,11 +11,12 @@ import (
 	"testing"
 
 	"churn/model"
+	"churn/model/gbdt"
 )
 
 // fixed is a learner whose members give every row the same margin.
 func fixed(group, name string, margin float64, fitted *[]string, mu *sync.Mutex) learner {
-	return learner{kind: "logistic", group: group, name: name, fit: func(_ context.Context, fold int) (member, error) {
+	return learner{setting: setting{kind: "logistic", group: group, name: name}, fit: func(_ context.Context, fold int) (member, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		*fitted = append(*fitted, fmt.Sprint(name, fold))
@@ -68,10 +69,20 @@ func TestSearchHalves(t *testing.T) {
 	if got := float64(tried[0].LogLoss); math.Abs(got-sum/float64(n)) > 1e-12 {
 		t.Errorf("log loss %v, want %v", got, sum/float64(n))
 	}
-	failing := []learner{{group: "x", name: "x", fit: func(context.Context, int) (member, error) { return member{}, errors.New("broken") }}}
+	failing := []learner{{fit: func(context.Context, int) (member, error) { return member{}, errors.New("broken") }}}
 	if _, _, err := l.search(t.Context(), failing); err == nil || err.Error() != "broken" {
 		t.Errorf("error %v", err)
 	}
+}
+
+// usualLearners are those of the names.
+func usualLearners(l *ladder, names ...string) (out []learner) {
+	for _, s := range l.plan.settings(sizeOf(l.train, fitPrior())) {
+		if slices.Contains(names, s.name) {
+			out = append(out, l.learner(s))
+		}
+	}
+	return out
 }
 
 // Every training row has the margin of the member that never saw its customer:
@@ -79,7 +90,7 @@ func TestSearchHalves(t *testing.T) {
 func TestOutOfFold(t *testing.T) {
 	d := planted(2, 3000)
 	l := newLadder(planOf(t), d)
-	learners := append(l.logistics(strengths[:1]), append(l.forests(), l.boosted(boostings(3000)[:1])...)...)
+	learners := usualLearners(l, "logistic, C=0.001 (golearn)", "random forest (golearn)", usual(gbdt.Symmetric, 4).String())
 	trials, _, err := l.search(t.Context(), learners)
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +126,7 @@ func TestOutOfFold(t *testing.T) {
 				}
 			}
 			m := newLadder(planOf(t), other)
-			again, _, err := m.search(t.Context(), m.logistics(strengths[:1]))
+			again, _, err := m.search(t.Context(), usualLearners(m, trial.name))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,9 +1,7 @@
 package training
 
 import (
-	"context"
 	"fmt"
-	"sync"
 
 	"churn/model"
 	"churn/model/baseline"
@@ -13,42 +11,25 @@ import (
 // the seed: it copies the table several times.
 const maxLogisticRows = 60_000
 
-// strengths of the logistic regression that compete, the weakest model first;
-// small data gets the first only.
-var strengths = []float64{0.001, 0.003, 0.01, 0.03, 0.1}
-
-// logistics are golearn's logistic regression on normal scores and one-hot
-// levels, with each strength of regularisation. Nothing comes of features that
-// say nothing.
-func (l *ladder) logistics(strengths []float64) []learner {
-	d := newDesign(&l.train.Matrix, l.plan.Workers)
-	if d.columns == 0 {
-		return nil
-	}
-	rows := sample(len(l.y), maxLogisticRows, l.plan.Seed)
-	matrix := sync.OnceValue(func() logisticRows { return l.logisticRows(d, rows) })
-	var out []learner
-	for _, c := range strengths {
-		out = append(out, learner{kind: "logistic", group: "logistic", name: fmt.Sprintf("logistic, C=%g (golearn)", c),
-			cost: 1e-7 * float64(len(rows)*d.columns),
-			fit: func(ctx context.Context, fold int) (member, error) {
-				linear, err := l.fitLogistic(ctx, d, matrix(), fold, c)
-				return member{linear: linear}, err
-			}})
-	}
-	return out
+// logisticCost of a member in nominal seconds of one processor: a column of a
+// table becomes about two of the design.
+func logisticCost(rows, columns int) float64 {
+	return 2e-7*float64(min(rows, maxLogisticRows))*float64(2*columns) + 0.01
 }
 
 // logisticRows are rows of a design.
 type logisticRows struct {
-	x    baseline.Matrix
-	y    []bool
-	fold []int
+	design *design
+	x      baseline.Matrix
+	y      []bool
+	fold   []int
 }
 
-// logisticRows writes the columns of some rows.
-func (l *ladder) logisticRows(d *design, rows []int) logisticRows {
-	r := logisticRows{x: baseline.Matrix{Rows: len(rows), Cols: d.columns, Data: make([]float64, len(rows)*d.columns)},
+// logisticRows writes the columns of the rows that the solver is given.
+func (l *ladder) logisticRows() logisticRows {
+	d := newDesign(&l.train.Matrix, l.plan.Workers)
+	rows := sample(len(l.y), maxLogisticRows, l.plan.Seed)
+	r := logisticRows{design: d, x: baseline.Matrix{Rows: len(rows), Cols: d.columns, Data: make([]float64, len(rows)*d.columns)},
 		y: make([]bool, len(rows)), fold: make([]int, len(rows))}
 	const chunk = 512
 	parallel(l.plan.Workers, (len(rows)+chunk-1)/chunk, func(k int) {
@@ -60,10 +41,13 @@ func (l *ladder) logisticRows(d *design, rows []int) logisticRows {
 	return r
 }
 
-// fitLogistic fits one logistic regression without a fold.
-func (l *ladder) fitLogistic(ctx context.Context, d *design, r logisticRows, fold int, c float64) (*model.Linear, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// fitLogistic fits golearn's logistic regression on normal scores and one-hot
+// levels, without a fold. Where no feature says anything it is an intercept.
+func (l *ladder) fitLogistic(c float64, fold int) (*model.Linear, error) {
+	r := l.logistic()
+	d := r.design
+	if d.columns == 0 {
+		return &model.Linear{Terms: []model.Term{}}, nil
 	}
 	x := baseline.Matrix{Cols: d.columns, Data: make([]float64, 0, len(r.x.Data))}
 	var y []bool

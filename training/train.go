@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"time"
 
 	"churn/event"
 	"churn/features"
@@ -28,6 +29,9 @@ type Plan struct {
 	Workers   int // default GOMAXPROCS; does not change the result
 	// Replicates of the bootstrap; default 500.
 	Replicates int
+	// Budget is how long the search for settings may take, in nominal seconds of
+	// Workers processors; 0 tries what is usual.
+	Budget time.Duration
 	// Rungs to try besides the rule: logistic, forest, boosting; nil tries all that the
 	// size of the data allows.
 	Rungs []string
