@@ -53,11 +53,12 @@ type ladder struct {
 	rows  [folds][]int // of each fold
 	// logistic gives rows as the logistic regression wants them, made once.
 	logistic func() logisticRows
+	sum      func() []byte // identifies the rows
 }
 
 func newLadder(p *Plan, train *Data) *ladder {
 	l := &ladder{plan: p, train: train, y: train.Labels()}
-	l.logistic = sync.OnceValue(l.logisticRows)
+	l.logistic, l.sum = sync.OnceValue(l.logisticRows), sync.OnceValue(l.rowsSum)
 	for i := range train.Observations {
 		f := foldOf(train.Observations[i].Customer, p.Seed)
 		l.fold = append(l.fold, f)
@@ -259,10 +260,7 @@ func (l *ladder) fit(ctx context.Context, trials []*trial, from, to int, done *i
 		t, fold := trials[task/n], from+task%n
 		begun := time.Now()
 		if errs[task] = ctx.Err(); errs[task] == nil {
-			t.members[fold], errs[task] = t.fit(ctx, fold)
-		}
-		if errs[task] == nil {
-			errs[task] = l.leaveOut(t, fold)
+			errs[task] = l.fitOne(ctx, t, fold)
 		}
 		seconds[task] = time.Since(begun).Seconds()
 		mu.Lock()
@@ -277,6 +275,21 @@ func (l *ladder) fit(ctx context.Context, trials []*trial, from, to int, done *i
 		t.fitted = to
 	}
 	return cmp.Or(errs...)
+}
+
+// fitOne fits a trial without a fold, unless that was done before.
+func (l *ladder) fitOne(ctx context.Context, t *trial, fold int) error {
+	m, done, err := l.resumed(t.setting, fold)
+	if err == nil && !done {
+		if m, err = t.fit(ctx, fold); err == nil {
+			err = l.remember(t.setting, fold, m)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	t.members[fold] = m
+	return l.leaveOut(t, fold)
 }
 
 // side is how many fits go on side by side, inner how many processors each has.

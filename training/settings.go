@@ -2,8 +2,10 @@ package training
 
 import (
 	"fmt"
+	"iter"
 	"math/rand/v2"
 
+	"churn/event"
 	"churn/model/gbdt"
 )
 
@@ -105,30 +107,53 @@ func (p *Plan) within(settings []setting) []setting {
 
 // affords tells whether the search over the settings stays within the budget.
 func (p *Plan) affords(settings []setting) bool {
-	return p.Budget == 0 || searchCost(settings) <= p.Budget.Seconds()*float64(p.Workers)
+	return p.Budget == 0 || searchCost(settings) <= float64(p.Budget)/float64(event.Second)*float64(p.Workers)
 }
 
-// searchCost estimates the nominal seconds of one processor that a search takes.
+// searchCost estimates the nominal seconds of one processor that a search takes,
+// were every setting of a group as likely to come far.
 func searchCost(settings []setting) float64 {
-	sum, n := map[string]float64{}, map[string]int{}
-	for _, s := range settings {
-		sum[s.group] += s.cost
-		n[s.group]++
-	}
 	total := 0.0
-	for _, s := range settings { // in their order, so that the sum is the same
-		if n[s.group] == 0 {
-			continue
+	for group := range rivalsOf(settings) {
+		sum := 0.0
+		for _, s := range group {
+			sum += s.cost
 		}
-		fits, alive := 0, n[s.group]
-		for fold := range folds {
-			fits += alive
-			if fold < folds-1 {
-				alive = (alive + 1) / 2
-			}
-		}
-		total += sum[s.group] / float64(n[s.group]) * float64(fits)
-		n[s.group] = 0
+		total += sum / float64(len(group)) * float64(halvings(len(group)))
 	}
 	return total
+}
+
+// searchFits counts the fits of a search.
+func searchFits(settings []setting) (n int) {
+	for group := range rivalsOf(settings) {
+		n += halvings(len(group))
+	}
+	return n
+}
+
+// rivalsOf gives the settings group by group, in the order in which they begin.
+func rivalsOf(settings []setting) iter.Seq[[]setting] {
+	return func(yield func([]setting) bool) {
+		groups := map[string][]setting{}
+		for _, s := range settings {
+			groups[s.group] = append(groups[s.group], s)
+		}
+		for _, s := range settings {
+			if group := groups[s.group]; group != nil && !yield(group) {
+				return
+			}
+			delete(groups, s.group)
+		}
+	}
+}
+
+// halvings counts the fits of so many settings of which half are left out after
+// each fold, until one is left.
+func halvings(alive int) (fits int) {
+	for range folds {
+		fits += alive
+		alive = (alive + 1) / 2
+	}
+	return fits
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"time"
 
 	"churn/event"
 	"churn/features"
@@ -31,7 +30,10 @@ type Plan struct {
 	Replicates int
 	// Budget is how long the search for settings may take, in nominal seconds of
 	// Workers processors; 0 tries what is usual.
-	Budget time.Duration
+	Budget event.Duration
+	// Resume is a directory for fits that are finished, from which the same plan
+	// on the same data goes on after it was stopped; empty keeps none.
+	Resume string
 	// Rungs to try besides the rule: logistic, forest, boosting; nil tries all that the
 	// size of the data allows.
 	Rungs []string
@@ -41,6 +43,9 @@ type Plan struct {
 	// Bands are the cut-offs of risk; the zero value takes those of the top 30
 	// and 10 per cent of the reference.
 	Bands model.Bands
+	// Start is told what is known before the first fit. An error ends the
+	// training and is returned as it is.
+	Start func(*Outline) error
 	// Progress is told the stage and how far it is; total 0 is unknown.
 	Progress func(stage string, done, total int)
 }
@@ -188,6 +193,11 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 	}
 	p.Progress("looking for leaks", 0, 0)
 	r.Findings = append(r.Findings, singleFeature(pt.train, &p.Definition, p.Workers)...)
+	if p.Start != nil {
+		if err := p.Start(p.outline(pt, r)); err != nil {
+			return nil, nil, err
+		}
+	}
 	rungs, tried, err := p.climb(ctx, pt)
 	if err != nil {
 		return nil, nil, err

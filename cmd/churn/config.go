@@ -53,6 +53,7 @@ type trainingConfig struct {
 	Seed       whole          `yaml:"seed"`
 	Replicates whole          `yaml:"replicates"`
 	Rungs      []string       `yaml:"rungs"`
+	Budget     event.Duration `yaml:"budget"`
 	Bands      bandsConfig    `yaml:"bands"`
 }
 

@@ -162,7 +162,7 @@ func (a *app) buildFeatures(ctx context.Context, f *buildFlags) (err error) {
 }
 
 // trainMatrix trains on matrices that were built before.
-func (a *app) trainMatrix(ctx context.Context, c *config, paths []string, p *progress) (*model.Model, *training.Report, error) {
+func (a *app) trainMatrix(ctx context.Context, c *config, paths []string, start startFunc, p *progress) (*model.Model, *training.Report, error) {
 	if c.Training.Bands.by == "profit" {
 		return nil, nil, fmt.Errorf("training.bands: profit needs the payments of the database: train without --matrix, or use quantiles or two probabilities")
 	}
@@ -177,6 +177,7 @@ func (a *app) trainMatrix(ctx context.Context, c *config, paths []string, p *pro
 	if plan.Bands, err = c.Training.Bands.fixed(); err != nil {
 		return nil, nil, err
 	}
+	plan.Start = start
 	p.show("reading the matrix", 0, 0)
 	d, err := training.ReadMatrix(paths...)
 	if err != nil {

@@ -45,7 +45,7 @@ func (a *app) trainCommand() *cobra.Command {
 	var wide tableFlags
 	var h historyFlags
 	var matrix []string
-	var test string
+	var f trainFlags
 	var k keepFlags
 	cmd := &cobra.Command{
 		Use:   "train",
@@ -62,16 +62,38 @@ still later data of customers it never saw. The model goes to the registry; with
   churn train --table january.csv --test february.csv --label Churn=Yes --model telco`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.train(cmd.Context(), wide, test, h, matrix, &k)
+			return a.train(cmd.Context(), wide, f, h, matrix, &k)
 		},
 	}
 	wide.register(cmd)
 	h.register(cmd)
 	cmd.Flags().StringSliceVar(&matrix, "matrix", nil, "matrix of churn features build --labels, or all its shards, instead of the database")
-	cmd.Flags().StringVar(&test, "test", "", "with --table: test on this table, and train on all customers of the other")
+	f.register(cmd)
 	k.register(cmd)
 	return cmd
 }
+
+// trainFlags say how to train.
+type trainFlags struct {
+	test, budget string
+	dryRun       bool
+}
+
+func (f *trainFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.test, "test", "", "with --table: test on this table, and train on all customers of the other")
+	cmd.Flags().StringVar(&f.budget, "budget", "", "about how long the search for settings may take, such as 5m, instead of the project file's")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done and about how long it takes, and train nothing")
+}
+
+// unfinished is where fits are kept until the model is there, so that a training
+// that was stopped goes on from them.
+func (c *config) unfinished() string { return filepath.Join(c.Models, ".unfinished", c.Model) }
+
+// startFunc is told what is known before the first fit.
+type startFunc = func(*training.Outline) error
+
+// errDryRun ends a training before it begins.
+var errDryRun = errors.New("dry run")
 
 // plan takes what the project file says of training.
 func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
@@ -80,17 +102,18 @@ func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
 		Name: c.Model, Definition: c.Churn, Features: set, Through: through,
 		Every: c.Training.Every, Snapshots: int(c.Training.Snapshots), HeldOut: c.Training.HeldOut,
 		Seed: uint64(c.Training.Seed), Replicates: int(c.Training.Replicates), Rungs: c.Training.Rungs, Progress: p.show,
+		Budget: c.Training.Budget, Resume: c.unfinished(),
 	}, err
 }
 
-func (a *app) train(ctx context.Context, wide tableFlags, test string, h historyFlags, matrix []string, k *keepFlags) error {
+func (a *app) train(ctx context.Context, wide tableFlags, f trainFlags, h historyFlags, matrix []string, k *keepFlags) error {
 	if k.force && (k.reason == "" || !k.promote) {
 		return usagef("--force needs --promote and --reason")
 	}
 	if err := errors.Join(wide.check(), h.check(wide)); err != nil {
 		return err
 	}
-	if test != "" && wide.path == "" {
+	if f.test != "" && wide.path == "" {
 		return usagef("--test is a table to test on: it needs --table, to train on")
 	}
 	if len(matrix) > 0 && (wide.path != "" || h.fromSources) {
@@ -100,6 +123,11 @@ func (a *app) train(ctx context.Context, wide tableFlags, test string, h history
 	if err != nil {
 		return err
 	}
+	if f.budget != "" {
+		if c.Training.Budget, err = event.ParseDuration(f.budget); err != nil {
+			return usagef("--budget: %w", err)
+		}
+	}
 	key, err := k.signer(c)
 	if err != nil {
 		return err
@@ -108,22 +136,38 @@ func (a *app) train(ctx context.Context, wide tableFlags, test string, h history
 	defer p.finish()
 	var m *model.Model
 	var r *training.Report
+	var outline *training.Outline
+	start := func(o *training.Outline) error {
+		if outline = o; f.dryRun {
+			return errDryRun
+		}
+		return nil
+	}
 	switch {
 	case wide.path != "":
-		m, r, err = a.trainTable(ctx, c, wide, test, p)
+		m, r, err = a.trainTable(ctx, c, wide, f.test, start, p)
 	case len(matrix) > 0:
-		m, r, err = a.trainMatrix(ctx, c, matrix, p)
+		m, r, err = a.trainMatrix(ctx, c, matrix, start, p)
 	default:
-		m, r, err = a.trainHistories(ctx, c, h, p)
+		m, r, err = a.trainHistories(ctx, c, h, start, p)
 	}
 	p.finish()
-	if err != nil {
+	switch {
+	case err == errDryRun && a.json:
+		return writeJSON(a.stdout, outline)
+	case err == errDryRun:
+		_, err = fmt.Fprint(a.stdout, outline)
+		return err
+	case err != nil:
 		return err
 	}
-	return a.keep(c, m, r, k, key)
+	if err := a.keep(c, m, r, k, key); err != nil {
+		return err
+	}
+	return os.RemoveAll(c.unfinished())
 }
 
-func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, test string, p *progress) (*model.Model, *training.Report, error) {
+func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, test string, start startFunc, p *progress) (*model.Model, *training.Report, error) {
 	if wide.label == "" {
 		return nil, nil, usagef("--table needs --label, such as --label Churn=Yes")
 	}
@@ -144,12 +188,13 @@ func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, test s
 	if plan.Bands, err = c.Training.Bands.fixed(); err != nil {
 		return nil, nil, err
 	}
+	plan.Start = start
 	plan.Features = nil // the table's own columns
 	plan.Definition = model.Definition{Kind: "label", Label: wide.label}
 	return training.TrainTable(ctx, t, plan)
 }
 
-func (a *app) trainHistories(ctx context.Context, c *config, h historyFlags, p *progress) (m *model.Model, r *training.Report, err error) {
+func (a *app) trainHistories(ctx context.Context, c *config, h historyFlags, start startFunc, p *progress) (m *model.Model, r *training.Report, err error) {
 	src, through, done, err := a.histories(ctx, c, h, p)
 	if err != nil {
 		return nil, nil, err
@@ -162,6 +207,7 @@ func (a *app) trainHistories(ctx context.Context, c *config, h historyFlags, p *
 	if plan.Bands, err = c.bands(ctx, src, through); err != nil {
 		return nil, nil, err
 	}
+	plan.Start = start
 	return training.Train(ctx, src, plan)
 }
 
