@@ -39,6 +39,7 @@ func blend(parts []*candidate, y []bool) *candidate {
 	var names []string
 	for k, part := range parts {
 		w := weights[k]
+		c.settings, c.seconds = append(c.settings, part.settings...), c.seconds+part.seconds
 		names = append(names, fmt.Sprintf("%.2f of %s", w, part.name))
 		for i, v := range part.out {
 			c.out[i] += float64(w * v)

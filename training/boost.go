@@ -114,7 +114,7 @@ func (b boosting) cost(rows, columns int) float64 {
 		levels = math.Log2(float64(b.size))
 	}
 	trees := 60 + 8/b.params(rows).LearningRate
-	return 4e-10*float64(min(rows, maxBoostingRows))*float64(columns)*b.share*levels*trees + 0.01
+	return 9e-10*float64(min(rows, maxBoostingRows))*float64(columns)*b.share*levels*trees + 0.03
 }
 
 // boost fits one forest. The customers of the fold say when to stop: when the

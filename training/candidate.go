@@ -12,8 +12,9 @@ import (
 // candidate is one rung of the ladder, fitted.
 type candidate struct {
 	name        string
-	kind        string // rule, prior, logistic, forest, boosting, blend, imported
-	group       string // of learners, of which it was the best; see blends
+	kind        string    // rule, prior, logistic, forest, boosting, blend, imported
+	group       string    // of learners, of which it was the best; see blends
+	settings    []setting // what was fitted, of a blend several
 	linear      *model.Linear
 	forest      *gbdt.Forest
 	trees       *gbdt.Compiled // forest, made for scoring: see compile

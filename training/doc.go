@@ -10,8 +10,9 @@
 //     [SplitByTime];
 //  3. freeze the feature set on the training part and compute the rows;
 //  4. look for leaks — [Leak];
-//  5. fit the rungs of the ladder (inactivity rule, logistic regression,
-//     forest), calibrate each on later data and choose by log loss there;
+//  5. fit the rungs of the ladder (rules, logistic regression, forest, boosting)
+//     without each fold of the customers, let settings compete, blend, calibrate
+//     each on customers it never saw and choose by log loss there;
 //  6. evaluate on still later data, with intervals, against the rule;
 //  7. write the report and pass judgement — the gate.
 //

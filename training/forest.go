@@ -21,14 +21,10 @@ const maxForestRows = 200_000
 const missingBelow = -math.MaxFloat32
 
 // forestParams try more columns a node than is usual: with many features that
-// say nothing, the square root of all of them often holds none that does. They
-// draw more rows a tree too: on the simulated world of TestNearBayes, 24,000
-// rows to a depth of 10 gave a blend 0.008 more AUC than 8,192 to a depth of 8;
-// on other draws of the same world the gain was 0.001 or none, for four times
-// the time to fit.
+// say nothing, the square root of all of them often holds none that does.
 func forestParams(features int) baseline.ForestParams {
 	p := baseline.DefaultForestParams()
-	p.Trees, p.MaxDepth, p.MinLeaf, p.MaxRows = 60, 10, 30, 24_000
+	p.Trees, p.MaxDepth, p.MinLeaf, p.MaxRows = 60, 10, 30, 8192
 	if features > 16 { // else the square root is more
 		p.Features = (features + 3) / 4
 	}
@@ -38,7 +34,7 @@ func forestParams(features int) baseline.ForestParams {
 // forestCost of a member in nominal seconds of one processor.
 func forestCost(rows, columns int) float64 {
 	p := forestParams(columns)
-	return 2e-8*float64(p.Trees/folds)*float64(min(rows, p.MaxRows))*float64(columns) + 0.01
+	return 2.3e-7*float64(p.Trees/folds)*float64(min(rows, p.MaxRows))*float64(columns) + 0.01
 }
 
 // fitForest fits golearn's random forest without a fold, on the features

@@ -342,7 +342,7 @@ func logLossOf(margin float64, churned bool) float64 {
 // candidate makes the model of a trial that was fitted without every fold: the
 // mean of its members.
 func (l *ladder) candidate(t *trial) *candidate {
-	c := &candidate{name: t.name, kind: t.kind, group: t.group, out: t.out, seconds: t.seconds}
+	c := &candidate{name: t.name, kind: t.kind, group: t.group, settings: []setting{t.setting}, out: t.out, seconds: t.seconds}
 	if t.members[0].linear != nil {
 		var members []*model.Linear
 		for _, m := range t.members {

@@ -217,7 +217,7 @@ func (p *Plan) matrix(d *MatrixData) (*Report, error) {
 	if p.Through == event.Never {
 		p.Through = m.Through
 	}
-	if err := p.defaults(); err != nil {
+	if err := cmp.Or(p.defaults(), p.checkBacktest("matrix")); err != nil {
 		return nil, err
 	}
 	plan := &MatrixInfo{Definition: p.Definition, Through: p.Through, HeldOut: p.HeldOut, Seed: p.Seed,

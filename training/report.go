@@ -36,6 +36,8 @@ type Report struct {
 	// Seen is the model on later snapshots of customers it was trained on.
 	Seen        *Evaluation `json:"seen,omitempty"`
 	Leaderboard []Rung      `json:"leaderboard"`
+	// Backtest is the chosen settings at earlier ends of the data, oldest first.
+	Backtest []Month `json:"backtest,omitempty"`
 	// Tried are the settings that competed for a place on the leaderboard.
 	Tried    []Tried    `json:"tried,omitempty"`
 	Drivers  []Driver   `json:"drivers"`
@@ -159,8 +161,9 @@ func (r *Report) metricsMap() map[string]float64 {
 var reportHTML string
 
 var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
-	"pct": func(v Float) string { return decimal("%.1f %%", 100*float64(v)) },
-	"num": func(v Float) string { return decimal("%.3f", float64(v)) },
+	"pct":  func(v Float) string { return decimal("%.1f %%", 100*float64(v)) },
+	"date": date,
+	"num":  func(v Float) string { return decimal("%.3f", float64(v)) },
 	"est": func(e Estimate) string {
 		if math.IsNaN(float64(e.Value)) {
 			return "not measured"
@@ -243,6 +246,9 @@ func (r *Report) Head() string {
 		{"calibration error", e.ECE, u.ECE}, {"lift in top decile", e.TopDecileLift, u.TopDecileLift},
 	} {
 		fmt.Fprintf(&b, "%-22s %-26s %s\n", l.name, interval(l.a), decimal("%.4f", float64(l.b.Value)))
+	}
+	for i := range r.Backtest {
+		fmt.Fprintf(&b, "backtest   %s\n", &r.Backtest[i])
 	}
 	for _, f := range r.Findings {
 		fmt.Fprintf(&b, "%-10s %s\n", f.Severity, f.Text)

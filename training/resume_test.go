@@ -71,7 +71,11 @@ func TestResume(t *testing.T) {
 	if back, done, err := l.resumed(s, 0); !done || err != nil || back.linear.Intercept != 0.1 {
 		t.Errorf("%+v, %v, %v", back, done, err)
 	}
-	for _, other := range []func(){func() { s.name = "y" }, func() { s.name = "x"; l.plan.Seed++ }, func() { l.plan.Seed--; d.Observations[0].Churned = !d.Observations[0].Churned; l = newLadder(l.plan, d) }} {
+	for _, other := range []func(){func() { s.name = "y" }, func() { s.name = "x"; l.plan.Seed++ }, func() {
+		l.plan.Seed--
+		d.Observations[0].Churned = !d.Observations[0].Churned
+		l = newLadder(l.plan, d)
+	}} {
 		other()
 		if _, done, _ := l.resumed(s, 0); done {
 			t.Error("a fit of something else is taken")

@@ -1,6 +1,7 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -286,7 +287,7 @@ const testShare = 0.2
 // table divides the rows of wide tables, and begins the report.
 func (p *Plan) table(t *Table) (*features.Engine, parts, *Report, error) {
 	p.Through = event.Never
-	if err := p.defaults(); err != nil {
+	if err := cmp.Or(p.defaults(), p.checkBacktest("wide table")); err != nil {
 		return nil, parts{}, nil, err
 	}
 	test := p.TestOn

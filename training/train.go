@@ -43,11 +43,16 @@ type Plan struct {
 	// Bands are the cut-offs of risk; the zero value takes those of the top 30
 	// and 10 per cent of the reference.
 	Bands model.Bands
+	// Backtest is at how many ends of the data, Every apart, the chosen settings
+	// are tested as well.
+	Backtest int
 	// Start is told what is known before the first fit. An error ends the
 	// training and is returned as it is.
 	Start func(*Outline) error
 	// Progress is told the stage and how far it is; total 0 is unknown.
 	Progress func(stage string, done, total int)
+
+	source Source // histories to test back on; nil of what has none
 }
 
 func (p *Plan) defaults() error {
@@ -86,6 +91,9 @@ func (p *Plan) defaults() error {
 	if b := p.Bands; !(0 <= b.Medium && b.Medium <= b.High && b.High <= 1) {
 		return fmt.Errorf("bands from %g and %g are not ascending probabilities", b.Medium, b.High)
 	}
+	if p.Backtest < 0 || p.Backtest > 60 {
+		return fmt.Errorf("a backtest at %d ends of the data: give 1 to 60", p.Backtest)
+	}
 	if p.Progress == nil {
 		p.Progress = func(string, int, int) {}
 	}
@@ -104,6 +112,7 @@ type parts struct {
 
 // Train fits a model on histories. The report is part of the model too.
 func Train(ctx context.Context, src Source, p Plan) (*model.Model, *Report, error) {
+	p.source = src
 	engine, data, r, err := p.histories(ctx, src)
 	if err != nil {
 		return nil, nil, err
@@ -207,6 +216,11 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 	for _, c := range rungs {
 		if err := c.compile(); err != nil {
 			return nil, nil, err
+		}
+	}
+	if p.Backtest > 0 && p.source != nil {
+		if r.Backtest, err = p.backtest(ctx, p.source, best.settings); err != nil {
+			return nil, nil, fmt.Errorf("backtest: %w", err)
 		}
 	}
 	return p.conclude(engine, rungs, rungs[0], best, pt, r)

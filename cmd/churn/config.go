@@ -54,6 +54,7 @@ type trainingConfig struct {
 	Replicates whole          `yaml:"replicates"`
 	Rungs      []string       `yaml:"rungs"`
 	Budget     event.Duration `yaml:"budget"`
+	backtest   int            // of the command line
 	Bands      bandsConfig    `yaml:"bands"`
 }
 

@@ -51,10 +51,11 @@ func (a *app) trainCommand() *cobra.Command {
 		Use:   "train",
 		Short: "Build features and fit, test and store a churn model",
 		Long: `Train observes every customer at several snapshots, splits by time with the gap
-purged and by customer, fits the rungs of the ladder (inactivity rule, logistic
-regression, random forest, boosting, blends), calibrates them on later data and tests the best on
-still later data of customers it never saw. The model goes to the registry; with
---promote it also goes into use, if its gate lets it.`,
+purged and by customer, fits the rungs of the ladder (rules, logistic regression,
+random forest, boosting, blends), calibrates them on later data and tests the best
+on still later data of customers it never saw. The model goes to the registry;
+with --promote it also goes into use, if its gate lets it. Stopped, it goes on
+from what was finished when it is called again.`,
 		Example: `  churn train --config churn.yaml --promote
   churn train --config churn.yaml --from-sources --memory 2GB
   churn train --matrix matrix.parquet --promote
@@ -77,11 +78,13 @@ still later data of customers it never saw. The model goes to the registry; with
 type trainFlags struct {
 	test, budget string
 	dryRun       bool
+	backtest     int
 }
 
 func (f *trainFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.test, "test", "", "with --table: test on this table, and train on all customers of the other")
 	cmd.Flags().StringVar(&f.budget, "budget", "", "about how long the search for settings may take, such as 5m, instead of the project file's")
+	cmd.Flags().IntVar(&f.backtest, "backtest", 0, "also test the chosen settings at this many earlier ends of the data, a step between snapshots apart")
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "say what would be done and about how long it takes, and train nothing")
 }
 
@@ -102,7 +105,7 @@ func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
 		Name: c.Model, Definition: c.Churn, Features: set, Through: through,
 		Every: c.Training.Every, Snapshots: int(c.Training.Snapshots), HeldOut: c.Training.HeldOut,
 		Seed: uint64(c.Training.Seed), Replicates: int(c.Training.Replicates), Rungs: c.Training.Rungs, Progress: p.show,
-		Budget: c.Training.Budget, Resume: c.unfinished(),
+		Budget: c.Training.Budget, Backtest: c.Training.backtest, Resume: c.unfinished(),
 	}, err
 }
 
@@ -137,6 +140,7 @@ func (a *app) train(ctx context.Context, wide tableFlags, f trainFlags, h histor
 	var m *model.Model
 	var r *training.Report
 	var outline *training.Outline
+	c.Training.backtest = f.backtest
 	start := func(o *training.Outline) error {
 		if outline = o; f.dryRun {
 			return errDryRun
