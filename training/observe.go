@@ -29,6 +29,8 @@ type Observation struct {
 	HeldOut bool
 	// Reason the customer gave for leaving, if churned and known.
 	Reason string
+	// Kind of leaving, if churned: see model.Kinds.
+	Kind string
 }
 
 // Counts of verdicts, by name.
@@ -84,12 +86,12 @@ type Observer struct {
 func (o *Observer) Observe(tl *event.Timeline, counts Counts, fn func(Observation)) {
 	out := heldOut(tl.Customer.ID, o.Seed, o.HeldOut)
 	for _, t := range o.Snapshots {
-		v := Judge(&o.Definition, tl, t, o.Through)
+		v, kind := verdict(&o.Definition, tl, t, o.Through)
 		counts[v.String()]++
 		if v != Stayed && v != Churned {
 			continue
 		}
-		ob := Observation{Customer: tl.Customer.ID, At: t, Churned: v == Churned, HeldOut: out}
+		ob := Observation{Customer: tl.Customer.ID, At: t, Churned: v == Churned, HeldOut: out, Kind: kind}
 		if ob.Churned {
 			ob.Reason = tl.Customer.ChurnReason
 		}

@@ -77,7 +77,7 @@ func (c *config) bands(ctx context.Context, src training.Source, through event.T
 	}
 	margins := outreach.Margins{Economics: policy.Economics}
 	err = src.Timelines(ctx, func(tl *event.Timeline) error {
-		if training.Judge(&c.Churn, tl, through, through) != training.NotEligible {
+		if training.Judge(&c.Churn, tl, through, through).Eligible() {
 			margins.Add(tl, through)
 		}
 		return ctx.Err()

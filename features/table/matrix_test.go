@@ -51,7 +51,7 @@ func smallMatrix() *MatrixRows {
 	missing := float32(math.NaN())
 	return &MatrixRows{
 		Customers: []string{"a", "a", "ü"}, AsOf: []event.Time{-1, 1_700_000_000_000_001, 0}, HeldOut: []bool{false, false, true},
-		Churned: []uint8{No, Yes, Unknown}, Reasons: []string{"", "price, \"too\" high", ""},
+		Churned: []uint8{No, Yes, Unknown}, Reasons: []string{"", "price, \"too\" high", ""}, Kinds: []string{"", "voluntary", ""},
 		Values: []float32{1.5, 0, -1, missing, 1, -1, float32(math.Copysign(0, -1)), -1, missing},
 	}
 }
@@ -81,7 +81,7 @@ func TestMatrixRoundTrip(t *testing.T) {
 		t.Fatalf("error %v, %d rows", err, m.Rows())
 	}
 	if !slices.Equal(got.Customers, want.Customers) || !slices.Equal(got.AsOf, want.AsOf) || !slices.Equal(got.HeldOut, want.HeldOut) ||
-		!slices.Equal(got.Churned, want.Churned) || !slices.Equal(got.Reasons, want.Reasons) {
+		!slices.Equal(got.Churned, want.Churned) || !slices.Equal(got.Reasons, want.Reasons) || !slices.Equal(got.Kinds, want.Kinds) {
 		t.Errorf("got %+v", got)
 	}
 	if !slices.EqualFunc(got.Values, want.Values, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
