@@ -316,7 +316,9 @@ func (b *Build) asOf(rows *table.MatrixRows, block someHistories, o *Observer, e
 			case Stayed:
 				label = table.No
 			case Churned:
-				label, reason = table.Yes, tl.Customer.ChurnReason
+				if label = table.Yes; kind != model.Declined {
+					reason = tl.Customer.ChurnReason
+				}
 			}
 			rows.Customers = append(rows.Customers, tl.Customer.ID)
 			rows.AsOf = append(rows.AsOf, t)

@@ -27,7 +27,8 @@ type Observation struct {
 	Churned  bool
 	// HeldOut customers are never trained on.
 	HeldOut bool
-	// Reason the customer gave for leaving, if churned and known.
+	// Reason the customer gave for leaving, if churned and known. A decline has
+	// none: who declined is still there.
 	Reason string
 	// Kind of leaving, if churned: see model.Kinds.
 	Kind string
@@ -92,7 +93,7 @@ func (o *Observer) Observe(tl *event.Timeline, counts Counts, fn func(Observatio
 			continue
 		}
 		ob := Observation{Customer: tl.Customer.ID, At: t, Churned: v == Churned, HeldOut: out, Kind: kind}
-		if ob.Churned {
+		if ob.Churned && kind != model.Declined {
 			ob.Reason = tl.Customer.ChurnReason
 		}
 		fn(ob)
