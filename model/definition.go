@@ -45,7 +45,7 @@ type Definition struct {
 	// window is censored.
 	Kinds []string `json:"kinds,omitempty" yaml:"kinds"`
 	// InvoluntaryReasons are the churn_reasons that make a leaving involuntary;
-	// none is those of DefaultInvoluntaryReasons.
+	// none is defaultInvoluntaryReasons.
 	InvoluntaryReasons []string `json:"involuntary_reasons,omitempty" yaml:"involuntary_reasons"`
 	// Measure is what falls (decline): spend (payments made), usage (number of
 	// engagement events) or value (the sum of theirs).
@@ -74,14 +74,10 @@ const (
 // Kinds lists them in the order of reports.
 func Kinds() []string { return []string{Voluntary, Involuntary, Lapsed, NeverActivated, Declined} }
 
-// defaultInvoluntaryReasons is frozen with format 3: models without a list of
-// their own mean these.
+// defaultInvoluntaryReasons are the usual churn_reasons that mean a payment,
+// frozen with format 3: models without a list of their own mean these.
 var defaultInvoluntaryReasons = []string{"payment_failed", "payment_failure", "failed_payment", "card_expired",
 	"expired_card", "card_declined", "no_card", "insufficient_funds", "non_payment", "nonpayment", "not_paid", "unpaid"}
-
-// DefaultInvoluntaryReasons are the churn_reasons that mean a payment, where a
-// definition names none.
-func DefaultInvoluntaryReasons() []string { return slices.Clone(defaultInvoluntaryReasons) }
 
 // newer tells whether a definition has anything of format 3.
 func (d *Definition) newer() bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -107,6 +108,23 @@ func TestKindOf(t *testing.T) {
 		if got := c.d.KindOf(c.reason); got != c.want {
 			t.Errorf("%q of %v is %q, want %q", c.reason, c.d.InvoluntaryReasons, got, c.want)
 		}
+	}
+}
+
+// The reasons that models mean by default do not change, and docs/training.md
+// lists them.
+func TestInvoluntaryReasonsStay(t *testing.T) {
+	want := "`payment_failed`, `payment_failure`, `failed_payment`, `card_expired`, `expired_card`, `card_declined`, " +
+		"`no_card`, `insufficient_funds`, `non_payment`, `nonpayment`, `not_paid`, `unpaid`"
+	if got := "`" + strings.Join(defaultInvoluntaryReasons, "`, `") + "`"; got != want {
+		t.Errorf("now %s", got)
+	}
+	doc, err := os.ReadFile("../docs/training.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(strings.Fields(string(doc)), " "), want) {
+		t.Errorf("docs/training.md does not have %s", want)
 	}
 }
 
