@@ -97,8 +97,8 @@ func (s *Server) score(sc *model.Scorer, sub *subject, reasons int) *scored {
 	h := visible{sub.timeline, sub.asOf}
 	out.Freshness = h.freshness()
 	out.Warnings = append(out.Warnings, h.warnings(&m.Definition)...)
-	if sub.timeline.Customer.ChurnedAt < sub.asOf || out.Freshness == (freshness{}) {
-		out.risk = math.NaN() // a probability of nothing: no decision may rest on it
+	if sub.timeline.Customer.ChurnedAt < sub.asOf || h.unknown(&m.Definition) || m.Definition.Kind == "decline" {
+		out.risk = math.NaN() // not one of leaving: no decision may rest on it
 	}
 	value := s.policy.Economics.Value(sub.timeline, sub.asOf, out.risk, out.horizon)
 	if value.Known {
@@ -164,27 +164,53 @@ func (h visible) freshness() freshness {
 	return freshness{shown(engagement), shown(complaints), shown(payments)}
 }
 
+// unknown tells whether nothing is known of the customer that a score could rest
+// on.
+func (h visible) unknown(d *model.Definition) bool {
+	return h.freshness() == (freshness{}) && !(d.NeverActivated == "include" && h.Customer.SignedUpAt < h.t)
+}
+
 // warnings says why the customer is not one of those the model was trained on.
 func (h visible) warnings(d *model.Definition) []string {
 	switch left := h.Customer.ChurnedAt; {
-	case h.freshness() == (freshness{}):
+	case h.unknown(d):
 		return []string{"not eligible: no events before as_of"}
 	case left < h.t:
 		return []string{"not eligible: the customer has left before as_of"}
 	}
 	var warnings []string
-	if d.ActiveWithin > 0 && !h.active(d) {
+	never := d.NeverActivated != "" && !h.activeSince(d, math.MinInt64, false)
+	switch {
+	case never && d.NeverActivated == "exclude":
+		warnings = append(warnings, "not eligible: never active before as_of")
+	case d.ActiveWithin > 0 && !h.active(d) && (!never || d.Kind == "payment"):
 		warnings = append(warnings, fmt.Sprintf("not eligible: no activity within %s before as_of", d.ActiveWithin))
 	}
-	if first := h.first(); d.MinTenure > 0 && h.t.Sub(first) < d.MinTenure {
-		warnings = append(warnings, fmt.Sprintf("not eligible: customer for less than %s", d.MinTenure))
+	known := d.MinTenure
+	if d.Kind == "decline" {
+		known = max(known, d.Before())
+	}
+	if first := h.first(); known > 0 && h.t.Sub(first) < known {
+		warnings = append(warnings, fmt.Sprintf("not eligible: customer for less than %s", known))
+	}
+	if d.Kind == "decline" {
+		before, _, mixed := d.Measured(h.Timeline, h.t.Add(-d.Before()), h.t, h.t)
+		switch {
+		case mixed:
+			warnings = append(warnings, "not eligible: spend in several currencies")
+		case before < d.Least:
+			warnings = append(warnings, fmt.Sprintf("not eligible: %s of %s in %s before as_of, less than %s", d.Measure, before, d.Before(), d.Least))
+		}
 	}
 	return warnings
 }
 
 // active says whether there was activity that qualifies lately enough.
 func (h visible) active(d *model.Definition) bool {
-	from := h.t.Add(-d.ActiveWithin)
+	return h.activeSince(d, h.t.Add(-d.ActiveWithin), d.Kind == "payment") // there, what is due makes a customer
+}
+
+func (h visible) activeSince(d *model.Definition, from event.Time, due bool) bool {
 	counts := func(stream string) bool { return len(d.Streams) == 0 || slices.Contains(d.Streams, stream) }
 	if counts("engagement") {
 		for i := len(h.Engagements) - 1; i >= 0 && h.Engagements[i].At >= from; i-- { // in order
@@ -195,7 +221,7 @@ func (h visible) active(d *model.Definition) bool {
 	}
 	return counts("payments") && slices.ContainsFunc(h.Payments, func(p event.PaymentCase) bool {
 		at, recorded := p.PaidAt, p.PaidKnown
-		if d.Kind == "payment" { // there, what is due makes a customer
+		if due {
 			at, recorded = p.At, p.Recorded
 		}
 		return at >= from && event.Visible(at, recorded, h.t) && event.Stands(p.Superseded, h.t)

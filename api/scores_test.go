@@ -7,6 +7,7 @@ import (
 
 	"churn/event"
 	"churn/model"
+	"churn/outreach"
 )
 
 // TestScoreByHand works out one score. Features of ada at noon: plan pro, one
@@ -273,5 +274,71 @@ func TestVisibleCorrections(t *testing.T) {
 				t.Errorf("%s %+v: active %v, since %s, freshness %+v", name, tl, h.active(d), h.first(), h.freshness())
 			}
 		}
+	}
+}
+
+// Who is not of those that a definition observes is told so, by what was known
+// at as_of.
+func TestEligibleByDefinition(t *testing.T) {
+	now := at(t, noon)
+	early, late := now.Add(-100*event.Day), now.Add(-event.Day)
+	paid := event.PaymentCase{At: late, Recorded: late, PaidAt: late, PaidKnown: late, FailedAt: event.Never, FailedKnown: event.Never,
+		RefundedAt: event.Never, RefundedKnown: event.Never, Amount: 20 * event.Unit, Currency: "EUR"}
+	open, dollars, unknown := paid, paid, paid
+	open.PaidAt, open.PaidKnown, dollars.Currency, unknown.PaidKnown = event.Never, event.Never, "USD", now
+	history := func(p ...event.PaymentCase) *event.Timeline {
+		return &event.Timeline{Customer: event.Customer{SignedUpAt: early, ChurnedAt: event.Never}, Payments: p}
+	}
+	contract := model.Definition{Kind: "contract", Horizon: 30 * event.Day}
+	exclude, include := contract, contract
+	exclude.NeverActivated, include.NeverActivated, include.ActiveWithin = "exclude", "include", 30*event.Day
+	fall := model.Definition{Kind: "decline", Horizon: 30 * event.Day, Measure: "spend", Drop: event.Unit / 2, Least: 15 * event.Unit}
+	longer := fall
+	longer.Baseline = 200 * event.Day
+	payment := model.Definition{Kind: "payment", Horizon: 30 * event.Day, UnpaidFor: event.Day, ActiveWithin: event.Hour, NeverActivated: "include"}
+	for _, c := range []struct {
+		name string
+		d    model.Definition
+		tl   *event.Timeline
+		want string
+	}{
+		{"a bill", contract, history(open), ""},
+		{"a bill, active ones only", exclude, history(open), "not eligible: never active before as_of"},
+		{"active", exclude, history(paid), ""},
+		{"a bill, inactive ones too", include, history(open), ""},
+		{"nothing", contract, history(), "not eligible: no events before as_of"},
+		{"nothing, inactive ones too", include, history(), ""},
+		{"nothing due of late", payment, history(open), "not eligible: no activity within 1h before as_of"},
+		{"enough", fall, history(paid), ""},
+		{"not paid", fall, history(open), "not eligible: spend of 0 in 30d before as_of, less than 15"},
+		{"not known by now", fall, history(unknown, open), "not eligible: spend of 0 in 30d before as_of, less than 15"},
+		{"two currencies", fall, history(paid, dollars), "not eligible: spend in several currencies"},
+		{"younger than the baseline", longer, history(paid), "not eligible: customer for less than 200d"},
+	} {
+		if got := strings.Join(visible{c.tl, now}.warnings(&c.d), "|"); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// The probability of a decline is not one of leaving: no value is at risk by it.
+func TestDeclineIsNoLoss(t *testing.T) {
+	w := newWorld(t, withModels(1))
+	w.ada()
+	w.pass(event.Minute)
+	var before, after Score
+	w.call(200, "GET", "/v1/customers/ada/score", "", &before)
+	if before.ValueAtRisk == nil {
+		t.Fatal("the test needs a customer of known value")
+	}
+	m := testModel(t, 0)
+	m.Manifest.Definition = model.Definition{Kind: "decline", Gap: 7 * event.Day, Horizon: 30 * event.Day, Measure: "spend", Drop: event.Unit / 2, Least: event.Unit}
+	w.put(m)
+	w.promote(m.Manifest.Version)
+	w.call(200, "GET", "/v1/customers/ada/score?recommend=true", "", &after)
+	if after.ChurnProbability != before.ChurnProbability || after.ResidualValue != nil || after.ValueAtRisk != nil ||
+		after.Recommendation == nil || after.Recommendation.Action != outreach.Nothing ||
+		after.Definition != "decline: spend falls by 50 % or more within 30d after a gap of 7d, from at least 1 in 30d" {
+		t.Errorf("%+v, recommended %+v", after, after.Recommendation)
 	}
 }

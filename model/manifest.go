@@ -1,9 +1,7 @@
 package model
 
 import (
-	"fmt"
 	"regexp"
-	"strings"
 
 	"churn/event"
 )
@@ -12,13 +10,14 @@ import (
 // writes and reads. Format 1 is frozen: what a file of it means never changes,
 // and every later program reads it. Whatever is added, be it a field, a
 // member, a kind or an operator, is a new version with an entry in additions.
-const FormatVersion = 2
+const FormatVersion = 3
 
 // additions are what versions after the first brought. Write gives a file the
 // lowest version that has all that its model uses, so that older programs read
 // whatever they can, and call the rest newer and not damaged.
 var additions = []addition{
 	{2, "features of revision 2", func(m *Model) bool { return m.Features.Revision() >= 2 }},
+	{3, "definitions of a decline, of kinds of leaving, or of who never was active", func(m *Model) bool { return m.Manifest.Definition.newer() }},
 }
 
 type addition struct {
@@ -99,82 +98,6 @@ func (b Bands) Band(p float64) string {
 type Gate struct {
 	Passed  bool     `json:"passed"`
 	Reasons []string `json:"reasons"`
-}
-
-// Definition says what counts as churn. It travels in the model, because a
-// probability without it means nothing.
-type Definition struct {
-	// Kind is contract (the customer's churned_at), inactivity (nothing for the
-	// Horizon), payment (a payment unpaid for more than UnpaidFor), or label (a
-	// column of a wide table).
-	Kind string `json:"kind" yaml:"kind"`
-	// Gap between the instant of scoring and the window of the label, so that
-	// there is time to act.
-	Gap event.Duration `json:"gap" yaml:"gap"`
-	// Horizon is the length of the window of the label. With inactivity it is
-	// the time without a qualifying event.
-	Horizon event.Duration `json:"horizon" yaml:"horizon"`
-	// Grace after an end within which a return undoes it (contract, payment).
-	Grace event.Duration `json:"grace" yaml:"grace"`
-	// ActiveWithin makes a customer eligible: some event this long before t.
-	ActiveWithin event.Duration `json:"active_within" yaml:"active_within"`
-	// MinTenure makes a customer eligible: known for this long.
-	MinTenure event.Duration `json:"min_tenure" yaml:"min_tenure"`
-	// Streams that qualify as activity for inactivity: engagement, payments.
-	Streams []string `json:"streams" yaml:"streams"`
-	// UnpaidFor is how long a payment must stay unpaid (payment).
-	UnpaidFor event.Duration `json:"unpaid_for" yaml:"unpaid_for"`
-	// Label is the column and value of a wide table, as Column=value (label).
-	Label string `json:"label" yaml:"label"`
-}
-
-// Validate checks that the definition can be applied.
-func (d *Definition) Validate() error {
-	if d.Kind == "label" {
-		if d.Label == "" {
-			return fmt.Errorf("definition: label needs a column and value, such as Churn=Yes")
-		}
-		return nil
-	}
-	switch d.Kind {
-	case "contract", "inactivity", "payment":
-	default:
-		return fmt.Errorf("definition: kind %q: use contract, inactivity, payment or label", d.Kind)
-	}
-	if d.Horizon <= 0 {
-		return fmt.Errorf("definition: horizon must be positive, such as 30d")
-	}
-	if d.Gap < 0 || d.Grace < 0 || d.ActiveWithin < 0 || d.MinTenure < 0 || d.UnpaidFor < 0 {
-		return fmt.Errorf("definition: lengths of time cannot be negative")
-	}
-	if d.Kind == "payment" && d.UnpaidFor == 0 {
-		return fmt.Errorf("definition: payment needs unpaid_for, such as 30d")
-	}
-	for _, s := range d.Streams {
-		switch s {
-		case "engagement", "payments":
-		default:
-			return fmt.Errorf("definition: stream %q does not show activity: use engagement, payments", s)
-		}
-	}
-	return nil
-}
-
-// String names the definition in a few words, as scores carry it.
-func (d *Definition) String() string {
-	switch d.Kind {
-	case "inactivity":
-		streams := "engagement or payments"
-		if len(d.Streams) > 0 {
-			streams = strings.Join(d.Streams, " or ")
-		}
-		return fmt.Sprintf("inactivity: no %s for %s after a gap of %s", streams, d.Horizon, d.Gap)
-	case "payment":
-		return fmt.Sprintf("payment: unpaid for %s, due within %s after a gap of %s", d.UnpaidFor, d.Horizon, d.Gap)
-	case "label":
-		return "label: " + d.Label
-	}
-	return fmt.Sprintf("contract: leaves within %s after a gap of %s", d.Horizon, d.Gap)
 }
 
 // NamePattern is what a model may be called: safe as a directory name.

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"churn/event"
 	"churn/features"
 	"churn/model/gbdt"
 )
@@ -58,9 +59,15 @@ func TestOldFiles(t *testing.T) {
 		tail.Manifest.Bands.Basis = "by hand"
 		writeOldFile(t, "v1-tail", tail)
 		writeOldFile(t, "v2-features", newerModel(t))
+		kinds, fall := linearModel(t), linearModel(t)
+		kinds.Manifest.Definition.NeverActivated, kinds.Manifest.Definition.Kinds = "exclude", []string{Voluntary, Lapsed}
+		kinds.Manifest.Definition.InvoluntaryReasons = []string{"card expired"}
+		fall.Manifest.Definition = declining
+		writeOldFile(t, "v3-kinds", kinds)
+		writeOldFile(t, "v3-decline", fall)
 	}
 	files, err := filepath.Glob(filepath.Join(oldModels, "*.churn"))
-	if err != nil || len(files) < 7 {
+	if err != nil || len(files) < 9 {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -108,6 +115,11 @@ func TestOldFiles(t *testing.T) {
 		})
 	}
 }
+
+// declining is a definition of format 3.
+var declining = Definition{Kind: "decline", Gap: 7 * event.Day, Horizon: 30 * event.Day, MinTenure: 30 * event.Day, Streams: []string{"engagement"},
+	Measure: "value", UsageKinds: []string{"call", "data"}, Drop: event.Unit / 2, Baseline: 60 * event.Day, Least: 20 * event.Unit,
+	Kinds: []string{Declined, Lapsed}}
 
 // symmetricModel blends symmetric trees, boosted on rows drawn at random, with
 // the linear part.

@@ -29,8 +29,8 @@ type Build struct {
 	Shard, Shards int
 }
 
-// MatrixFormat is the version of MatrixInfo. 1: the first.
-const MatrixFormat = 1
+// MatrixFormat is the version of MatrixInfo. 1: the first. 2: kinds of leaving.
+const MatrixFormat = 2
 
 // MatrixInfo is what the file of a matrix says of itself.
 type MatrixInfo struct {
@@ -294,6 +294,7 @@ func addObservations(rows *table.MatrixRows, d *Data) {
 		}
 		rows.Churned = append(rows.Churned, label)
 		rows.Reasons = append(rows.Reasons, ob.Reason)
+		rows.Kinds = append(rows.Kinds, ob.Kind)
 	}
 	rows.Values = append(rows.Values, d.Matrix.Data...)
 }
@@ -308,20 +309,23 @@ func (b *Build) asOf(rows *table.MatrixRows, block someHistories, o *Observer, e
 			if tl.Customer.ChurnedAt < t {
 				continue
 			}
-			v := Judge(&b.Definition, tl, t, b.Through)
+			v, kind := verdict(&b.Definition, tl, t, b.Through)
 			counts[v.String()]++
 			label, reason := uint8(table.Unknown), ""
 			switch v {
 			case Stayed:
 				label = table.No
 			case Churned:
-				label, reason = table.Yes, tl.Customer.ChurnReason
+				if label = table.Yes; kind != model.Declined {
+					reason = tl.Customer.ChurnReason
+				}
 			}
 			rows.Customers = append(rows.Customers, tl.Customer.ID)
 			rows.AsOf = append(rows.AsOf, t)
 			rows.HeldOut = append(rows.HeldOut, out)
 			rows.Churned = append(rows.Churned, label)
 			rows.Reasons = append(rows.Reasons, reason)
+			rows.Kinds = append(rows.Kinds, kind)
 		}
 	}
 	first = append(first, len(rows.Customers))

@@ -22,11 +22,30 @@ const (
 	Censored
 	// InGap: churned between t and the window of the label.
 	InGap
+	// NeverActivated: nothing happened before t, ever.
+	NeverActivated
+	// OtherKind: left in the window, in a way that the definition does not ask
+	// about. Whether the customer would have churned is not known.
+	OtherKind
+	// TooLittle: not enough before t for a decline to mean anything.
+	TooLittle
+	// MixedCurrencies: spend in several, of which there is no sum.
+	MixedCurrencies
 )
 
-var verdictNames = [...]string{"stayed", "churned", "not eligible", "censored", "churned in the gap"}
+var verdictNames = [...]string{"stayed", "churned", "not eligible", "censored", "churned in the gap",
+	"never activated", "left in another way", "too little to decline", "spend in several currencies"}
 
 func (v Verdict) String() string { return verdictNames[v] }
+
+// Eligible tells whether the customer could churn at t.
+func (v Verdict) Eligible() bool {
+	switch v {
+	case NotEligible, NeverActivated, TooLittle, MixedCurrencies:
+		return false
+	}
+	return true
+}
 
 // span returns how long after t the verdict is known: the window of the label
 // has passed, and with it what may still change the verdict, which is the grace
@@ -44,15 +63,35 @@ func span(d *model.Definition) event.Duration {
 
 // Judge applies the definition at t to a whole history, of which everything
 // before through is known. Labels look at [t+gap, t+gap+horizon): at churned_at
-// (contract), at the payments due (payment), at any activity (inactivity). Of
-// what was corrected the last version counts, and what was cancelled never was.
+// (contract), at the payments due (payment), at any activity (inactivity), at
+// how much there was (decline). Of what was corrected the last version counts,
+// and what was cancelled never was.
 func Judge(d *model.Definition, tl *event.Timeline, t, through event.Time) Verdict {
-	if !eligible(d, tl, t) {
-		return NotEligible
+	v, _ := verdict(d, tl, t, through)
+	return v
+}
+
+// verdict is Judge, with the kind of leaving of who churned.
+func verdict(d *model.Definition, tl *event.Timeline, t, through event.Time) (Verdict, string) {
+	if v := eligible(d, tl, t); v != Stayed {
+		return v, ""
 	}
 	if t.Add(span(d)) > through {
-		return Censored
+		return Censored, ""
 	}
+	v := outcome(d, tl, t)
+	if v != Churned {
+		return v, ""
+	}
+	kind := leaving(d, tl, t)
+	if !d.Counts(kind) {
+		return OtherKind, ""
+	}
+	return Churned, kind
+}
+
+// outcome looks at the window of the label.
+func outcome(d *model.Definition, tl *event.Timeline, t event.Time) Verdict {
 	from, to := t.Add(d.Gap), t.Add(d.Gap+d.Horizon)
 	switch d.Kind {
 	case "contract":
@@ -75,6 +114,8 @@ func Judge(d *model.Definition, tl *event.Timeline, t, through event.Time) Verdi
 			}
 		}
 		return Stayed
+	case "decline":
+		return declined(d, tl, t)
 	}
 	if anyActivity(d, tl, from, to) {
 		return Stayed
@@ -82,19 +123,38 @@ func Judge(d *model.Definition, tl *event.Timeline, t, through event.Time) Verdi
 	return Churned
 }
 
-// eligible tells whether the customer could churn at t.
-func eligible(d *model.Definition, tl *event.Timeline, t event.Time) bool {
-	first := firstSeen(tl)
-	if first >= t || t.Sub(first) < d.MinTenure {
-		return false
+// eligible is Stayed for a customer who could churn at t, and else says why not.
+func eligible(d *model.Definition, tl *event.Timeline, t event.Time) Verdict {
+	first, known := firstSeen(tl), d.MinTenure
+	if d.Kind == "decline" { // less than a whole baseline would say too little
+		known = max(known, d.Before())
+	}
+	if first >= t || t.Sub(first) < known {
+		return NotEligible
 	}
 	if d.Kind != "payment" && tl.Customer.ChurnedAt < t {
-		return false // has left already
+		return NotEligible // has left already
 	}
-	if d.Kind == "payment" {
-		return owes(d, tl, t)
+	if d.NeverActivated == "exclude" && !activated(d, tl, t) {
+		return NeverActivated
 	}
-	return d.ActiveWithin == 0 || anyActivity(d, tl, t.Add(-d.ActiveWithin), t)
+	switch {
+	case d.Kind == "payment":
+		if !owes(d, tl, t) {
+			return NotEligible
+		}
+	case d.ActiveWithin > 0 && !anyActivity(d, tl, t.Add(-d.ActiveWithin), t):
+		if activated(d, tl, t) {
+			return NotEligible
+		}
+		if d.NeverActivated != "include" {
+			return NeverActivated
+		}
+	}
+	if d.Kind == "decline" {
+		return measurable(d, tl, t)
+	}
+	return Stayed
 }
 
 // owes tells whether the customer had something to pay before t and has not

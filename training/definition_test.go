@@ -23,7 +23,7 @@ func engaged(at ...event.Time) (e []event.EngagementEvent) {
 
 // bill is a payment due at an instant and paid at another, or never.
 func bill(due, paid event.Time) event.PaymentCase {
-	return event.PaymentCase{ID: due.String(), At: due, Recorded: due, PaidAt: paid, PaidKnown: paid,
+	return event.PaymentCase{ID: due.String(), At: due, Recorded: due, Amount: event.Unit, PaidAt: paid, PaidKnown: paid,
 		FailedAt: event.Never, FailedKnown: event.Never, RefundedAt: event.Never, RefundedKnown: event.Never}
 }
 
@@ -81,11 +81,11 @@ func TestJudgeContract(t *testing.T) {
 
 		{"active as the window begins", active, event.Timeline{Customer: customer(event.Never), Engagements: engaged(day(80))}, through, Stayed},
 		{"active before the window", active, event.Timeline{Customer: customer(event.Never), Engagements: engaged(day(80) - tick)}, through, NotEligible},
-		{"active at t only", active, event.Timeline{Customer: customer(event.Never), Engagements: engaged(now)}, through, NotEligible},
+		{"active at t only", active, event.Timeline{Customer: customer(event.Never), Engagements: engaged(now)}, through, NeverActivated},
 		{"active by paying", active, event.Timeline{Customer: customer(event.Never),
 			Payments: []event.PaymentCase{bill(day(50), day(90))}}, through, Stayed},
 		{"a bill that is due is no activity", active, event.Timeline{Customer: customer(event.Never),
-			Payments: []event.PaymentCase{bill(day(90), event.Never)}}, through, NotEligible},
+			Payments: []event.PaymentCase{bill(day(90), event.Never)}}, through, NeverActivated},
 	}
 	for _, test := range tests {
 		if got := Judge(&test.d, &test.tl, now, test.through); got != test.want {
@@ -127,14 +127,14 @@ func TestJudgeInactivity(t *testing.T) {
 		{"a bill due in the window and paid before it", d, engaged(before), []event.PaymentCase{bill(day(110), day(95))}, through, Churned},
 
 		{"only payments count", paying, engaged(before, day(110)), paid(day(95)), through, Churned},
-		{"only payments make eligible", paying, engaged(before), paid(day(110)), through, NotEligible},
+		{"only payments make eligible", paying, engaged(before), paid(day(110)), through, NeverActivated},
 		{"only engagement counts", using, engaged(before), paid(day(95), day(110)), through, Churned},
-		{"only engagement makes eligible", using, engaged(day(110)), paid(day(95)), through, NotEligible},
+		{"only engagement makes eligible", using, engaged(day(110)), paid(day(95)), through, NeverActivated},
 
 		{"known exactly", d, engaged(before), nil, day(137), Churned},
 		{"known an instant too late", d, engaged(before, day(110)), nil, day(137) - tick, Censored},
 		{"not active", d, engaged(day(40) - tick), nil, through, NotEligible},
-		{"never active", d, nil, nil, through, NotEligible},
+		{"never active", d, nil, nil, through, NeverActivated},
 	}
 	for _, test := range tests {
 		tl := event.Timeline{Customer: customer(event.Never), Engagements: test.e, Payments: test.p}
@@ -203,7 +203,8 @@ func TestJudgePayment(t *testing.T) {
 
 func TestVerdictNames(t *testing.T) {
 	for v, want := range map[Verdict]string{Stayed: "stayed", Churned: "churned", NotEligible: "not eligible",
-		Censored: "censored", InGap: "churned in the gap"} {
+		Censored: "censored", InGap: "churned in the gap", NeverActivated: "never activated", OtherKind: "left in another way",
+		TooLittle: "too little to decline", MixedCurrencies: "spend in several currencies"} {
 		if v.String() != want {
 			t.Errorf("%d is %q, want %q", v, v, want)
 		}
@@ -219,14 +220,19 @@ func TestJudgeCorrections(t *testing.T) {
 		"payment":    {Kind: "payment", Horizon: 30 * days, UnpaidFor: 10 * days, ActiveWithin: 60 * days},
 		"gap":        {Kind: "payment", Gap: 20 * days, Horizon: 30 * days, UnpaidFor: 10 * days, ActiveWithin: 60 * days},
 		"contract":   {Kind: "contract", Horizon: 30 * days, ActiveWithin: 30 * days, MinTenure: 50 * days},
+		"once":       {Kind: "contract", Horizon: 30 * days, NeverActivated: "exclude"},
+		"spend":      {Kind: "decline", Horizon: 30 * days, Baseline: 50 * days, Measure: "spend", Drop: event.Unit / 2, Least: 1},
+		"usage":      {Kind: "decline", Horizon: 30 * days, Measure: "usage", Drop: event.Unit / 2, Least: 1},
 	} {
 		for _, tl := range []event.Timeline{
 			{Engagements: engaged(day(10), day(90)), Payments: []event.PaymentCase{bill(day(60), day(61)), bill(day(110), day(111))}},
 			{Engagements: engaged(day(60)), Payments: []event.PaymentCase{bill(day(60), event.Never)}},
 			{Engagements: engaged(day(90), day(110)), Payments: []event.PaymentCase{bill(day(80), day(85)), bill(day(110), event.Never)}},
+			{Payments: []event.PaymentCase{bill(day(40), event.Never)}},
+			{Customer: event.Customer{ChurnedAt: day(110)}, Engagements: engaged(day(90)), Payments: []event.PaymentCase{bill(day(95), event.Never)}},
 		} {
-			tl.Customer = event.Customer{ID: "c", SignedUpAt: event.Never, ChurnedAt: event.Never}
-			want := Judge(&d, &tl, now, through)
+			tl.Customer.ID, tl.Customer.SignedUpAt, tl.Customer.ChurnedAt = "c", event.Never, cmp.Or(tl.Customer.ChurnedAt, event.Never)
+			want, kind := verdict(&d, &tl, now, through)
 			more := tl
 			more.Engagements, more.Payments = nil, nil
 			for _, at := range []int{5, 75, 95, 105, 125} {
@@ -238,8 +244,8 @@ func TestJudgeCorrections(t *testing.T) {
 			slices.SortStableFunc(more.Engagements, func(a, b event.EngagementEvent) int { return cmp.Compare(a.At, b.At) })
 			more.Payments = append(more.Payments, tl.Payments...)
 			slices.SortStableFunc(more.Payments, func(a, b event.PaymentCase) int { return cmp.Compare(a.At, b.At) })
-			if got := Judge(&d, &more, now, through); got != want {
-				t.Errorf("%s, %+v: %s, want %s", name, tl, got, want)
+			if got, how := verdict(&d, &more, now, through); got != want || how != kind {
+				t.Errorf("%s, %+v: %s %s, want %s %s", name, tl, got, how, want, kind)
 			}
 		}
 	}

@@ -153,7 +153,7 @@ func (d *MatrixData) rows(in *table.Reader, m *MatrixInfo, rows *table.MatrixRow
 func observations(rows *table.MatrixRows, list []features.Feature) *Data {
 	d := &Data{Matrix: features.Matrix{Features: list, Data: rows.Values}, Observations: make([]Observation, len(rows.Customers))}
 	for i, who := range rows.Customers {
-		d.Observations[i] = Observation{who, rows.AsOf[i], rows.Churned[i] == table.Yes, rows.HeldOut[i], rows.Reasons[i]}
+		d.Observations[i] = Observation{who, rows.AsOf[i], rows.Churned[i] == table.Yes, rows.HeldOut[i], rows.Reasons[i], rows.Kinds[i]}
 	}
 	return d
 }

@@ -27,8 +27,11 @@ type Observation struct {
 	Churned  bool
 	// HeldOut customers are never trained on.
 	HeldOut bool
-	// Reason the customer gave for leaving, if churned and known.
+	// Reason the customer gave for leaving, if churned and known. A decline has
+	// none: who declined is still there.
 	Reason string
+	// Kind of leaving, if churned: see model.Kinds.
+	Kind string
 }
 
 // Counts of verdicts, by name.
@@ -84,13 +87,13 @@ type Observer struct {
 func (o *Observer) Observe(tl *event.Timeline, counts Counts, fn func(Observation)) {
 	out := heldOut(tl.Customer.ID, o.Seed, o.HeldOut)
 	for _, t := range o.Snapshots {
-		v := Judge(&o.Definition, tl, t, o.Through)
+		v, kind := verdict(&o.Definition, tl, t, o.Through)
 		counts[v.String()]++
 		if v != Stayed && v != Churned {
 			continue
 		}
-		ob := Observation{Customer: tl.Customer.ID, At: t, Churned: v == Churned, HeldOut: out}
-		if ob.Churned {
+		ob := Observation{Customer: tl.Customer.ID, At: t, Churned: v == Churned, HeldOut: out, Kind: kind}
+		if ob.Churned && kind != model.Declined {
 			ob.Reason = tl.Customer.ChurnReason
 		}
 		fn(ob)

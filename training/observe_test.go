@@ -81,9 +81,9 @@ func TestObserve(t *testing.T) {
 	c.ChurnReason = "moved"
 	counts := Counts{}
 	var got []Observation
-	o.Observe(&event.Timeline{Customer: c}, counts, func(ob Observation) { got = append(got, ob) })
+	o.Observe(&event.Timeline{Customer: c, Engagements: engaged(day(50))}, counts, func(ob Observation) { got = append(got, ob) })
 	out := heldOut("c", 1, 0.25)
-	want := []Observation{{"c", day(40), false, out, ""}, {"c", day(70), false, out, ""}, {"c", day(100), true, out, "moved"}}
+	want := []Observation{{"c", day(40), false, out, "", ""}, {"c", day(70), false, out, "", ""}, {"c", day(100), true, out, "moved", "voluntary"}}
 	if !slices.Equal(got, want) {
 		t.Errorf("observations %v, want %v", got, want)
 	}

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"math"
 	"slices"
+	"strings"
 
 	"churn/features"
 	"churn/model"
@@ -26,8 +27,10 @@ type Report struct {
 	// Counts of the verdicts over all customers and snapshots.
 	Counts  Counts         `json:"counts,omitempty"`
 	Reasons map[string]int `json:"churn_reasons,omitempty"`
-	Split   *Split         `json:"split,omitempty"`
-	Parts   []Part         `json:"parts"`
+	// Kinds counts the churned observations by kind of leaving.
+	Kinds map[string]int `json:"churn_kinds,omitempty"`
+	Split *Split         `json:"split,omitempty"`
+	Parts []Part         `json:"parts"`
 	// Model on later snapshots of customers it was not trained on; Rule on the
 	// same rows, Difference is Model minus Rule.
 	Model      Evaluation `json:"model"`
@@ -87,6 +90,28 @@ func reasonsOf(d *Data) map[string]int {
 		}
 	}
 	return out
+}
+
+// kindsOf counts how those observed to leave left.
+func kindsOf(d *Data) map[string]int {
+	out := map[string]int{}
+	for i := range d.Observations {
+		if o := &d.Observations[i]; o.Churned {
+			out[o.Kind]++
+		}
+	}
+	return out
+}
+
+// kindsText tells the counts in the order of model.Kinds.
+func (r *Report) kindsText() string {
+	var out []string
+	for _, k := range model.Kinds() {
+		if n := r.Kinds[k]; n > 0 {
+			out = append(out, fmt.Sprintf("%s %d", strings.ReplaceAll(k, "_", " "), n))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // drivers ranks features, and families, by mean absolute contribution over at
@@ -185,7 +210,7 @@ func decimal(format string, v float64) string {
 // page is what the template draws.
 type page struct {
 	*Report
-	DefinitionText                    string
+	DefinitionText, KindsText         string
 	ROC, Precision, Calibration, Lift template.HTML
 }
 
@@ -201,7 +226,7 @@ func (r *Report) render(m *model.Model) error {
 	if m.ReportJSON, err = json.MarshalIndent(r, "", " "); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	p := page{Report: r, DefinitionText: r.Definition.String()}
+	p := page{Report: r, DefinitionText: r.Definition.String(), KindsText: r.kindsText()}
 	for _, plot := range []struct {
 		dst  *template.HTML
 		draw func(...Curves) (string, error)
@@ -227,6 +252,9 @@ func (r *Report) Head() string {
 	e, u := r.Model.Estimates, r.Rule.Estimates
 	fmt.Fprintf(&b, "model      %s: %s\n", r.Name, r.Model.Name)
 	fmt.Fprintf(&b, "churn      %s\n", r.Definition.String())
+	if kinds := r.kindsText(); kinds != "" {
+		fmt.Fprintf(&b, "leaving    %s (all parts)\n", kinds)
+	}
 	if r.Checked > 0 {
 		fmt.Fprintf(&b, "checked    %d rows have the score of the model where it was trained\n", r.Checked)
 	}

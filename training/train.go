@@ -157,7 +157,7 @@ func (p *Plan) histories(ctx context.Context, src Source) (*features.Engine, *Da
 // finishHistories divides the observations by time and customer and does the
 // rest.
 func (p *Plan) finishHistories(ctx context.Context, engine *features.Engine, data *Data, r *Report) (*model.Model, *Report, error) {
-	r.Reasons = reasonsOf(data)
+	r.Reasons, r.Kinds = reasonsOf(data), kindsOf(data)
 	return p.finish(ctx, engine, divide(data, r.Split), r)
 }
 

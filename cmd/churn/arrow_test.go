@@ -201,6 +201,7 @@ func matrixOfStream(stream []byte, rows *tables.MatrixRows) (*arrow.Schema, erro
 			}
 			rows.Churned = append(rows.Churned, churned)
 			rows.Reasons = append(rows.Reasons, text(column(tables.ReasonColumn), i))
+			rows.Kinds = append(rows.Kinds, text(column(tables.KindColumn), i))
 			for _, c := range m.Columns {
 				v := float32(math.NaN())
 				switch a := column(c.Name).(type) {

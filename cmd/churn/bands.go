@@ -67,6 +67,9 @@ func (c *config) bands(ctx context.Context, src training.Source, through event.T
 	fail := func(err error) (model.Bands, error) {
 		return model.Bands{}, fmt.Errorf("training.bands: profit: %w", err)
 	}
+	if c.Churn.Kind == "decline" {
+		return fail(errors.New("a decline is not a customer lost, whose value outreach would save: use quantiles or two probabilities"))
+	}
 	policy, err := c.policy()
 	if err != nil {
 		return fail(err)
@@ -77,7 +80,7 @@ func (c *config) bands(ctx context.Context, src training.Source, through event.T
 	}
 	margins := outreach.Margins{Economics: policy.Economics}
 	err = src.Timelines(ctx, func(tl *event.Timeline) error {
-		if training.Judge(&c.Churn, tl, through, through) != training.NotEligible {
+		if training.Judge(&c.Churn, tl, through, through).Eligible() {
 			margins.Add(tl, through)
 		}
 		return ctx.Err()

@@ -70,6 +70,13 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"churn: {kind: inactivity, horizon: 0d}", "horizon"},
 		{"churn: {kind: inactivity, streams: [complaints]}", "complaints"},
 		{"churn: {kind: label}", "label"},
+		{"churn: {kind: decline, measure: spend, drop: .nan, least: 1}", "line 1: "},
+		{"churn:\n  kind: decline\n  measure: spend\n  drop: 50%\n  least: 1", "line 4: "},
+		{"churn: {kind: decline, measure: spend, drop: 50, least: 1}", "above 0 to 1"},
+		{"churn: {drop: 0.5}", "of kind decline"},
+		{"churn: {kinds: voluntary}", "[1:"},
+		{"churn: {kinds: [payment]}", `kinds: "payment"`},
+		{"churn: {involuntary_reasons: []}", "name one at least"},
 		{"import: {max_bad_share: .nan}", "import.max_bad_share"},
 		{"import: {max_bad_share: -0.1}", "import.max_bad_share"},
 		{"outreach: {time_zone: Mars/Olympus}", "outreach.time_zone"},
@@ -293,7 +300,7 @@ func FuzzParseConfig(f *testing.F) {
 	}
 	for _, s := range []string{"", "# x", "model: a\n---\nmodel: b", "clock: 1e309", "training: {seed: 18446744073709551615}",
 		"sources: {payments: [{path: a, columns: {amount: 'a * b'}, values: {status: {x: paid}}, skip: {n: ['C*']}, time_format: unix | 02.01.2006}]}",
-		"churn: {kind: payment, unpaid_for: 30d}", "training: {bands: {medium: 0.1, high: .3}}", "training: {bands: profit}", "a: &a [*a]", "? [a]: b", "!!binary x", "outreach: {quiet_from: 1:2, economics: ~}",
+		"churn: {kind: payment, unpaid_for: 30d}", "churn: {kind: decline, measure: value, usage_kinds: [a], drop: 1e-6, least: .5, baseline: 9d, kinds: [declined, lapsed]}", "training: {bands: {medium: 0.1, high: .3}}", "training: {bands: profit}", "a: &a [*a]", "? [a]: b", "!!binary x", "outreach: {quiet_from: 1:2, economics: ~}",
 		"server:\n  keys:\n  - id: crm\n    sha256: 00\n    scopes: [read]", "churn: {horizon: 9999999999999d}", "model: \"\\x00\\u0000\\U0010FFFF\""} {
 		f.Add([]byte(s))
 	}

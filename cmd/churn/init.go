@@ -235,6 +235,9 @@ func recognise(ctx context.Context, in event.Input) (m event.Mapping, err error)
 func (l *look) propose() project {
 	p := project{every: 30 * event.Day, snapshots: 12, sources: map[event.Stream][]string{}, columns: l.columns, mappings: map[string]event.Mapping{}}
 	p.churn = model.Definition{Kind: "contract", Gap: 7 * event.Day, Horizon: 30 * event.Day, Grace: 0}
+	if len(l.activity) > 0 { // else nobody has been active
+		p.churn.NeverActivated = "exclude"
+	}
 	if l.churned == 0 {
 		days, table := l.silence()
 		p.churn = model.Definition{Kind: "inactivity", Horizon: event.Duration(days) * event.Day,

@@ -76,8 +76,8 @@ func (p *project) yaml() []byte {
 	line("  rejects: rejects.csv     # where they are kept")
 	line("")
 	line("# What counts as churn: contract (churned_at), inactivity (nothing for the")
-	line("# horizon), or payment (unpaid for unpaid_for). Labels look at")
-	line("# [t+gap, t+gap+horizon).")
+	line("# horizon), payment (unpaid for unpaid_for), or decline (measure falls by drop).")
+	line("# Labels look at [t+gap, t+gap+horizon).")
 	line("churn:")
 	line("  kind: %s", p.churn.Kind)
 	line("  gap: %s", p.churn.Gap)
@@ -85,6 +85,12 @@ func (p *project) yaml() []byte {
 	line("  grace: %s", p.churn.Grace)
 	line("  active_within: %s      # only customers with an event this long before t; 0m: all", p.churn.ActiveWithin)
 	line("  min_tenure: %s         # only customers known for this long", p.churn.MinTenure)
+	if p.churn.NeverActivated != "" {
+		line("  never_activated: %s   # who has had no event yet", p.churn.NeverActivated)
+	} else {
+		line("  # never_activated: exclude   # or include: who has had no event yet; default: as active_within says")
+	}
+	line("  # kinds: [voluntary]         # and involuntary, lapsed, never_activated; default: all")
 	line("")
 	line("features: \"\"   # a feature set of your own; empty is the default catalogue")
 	line("# Attributes of the customers table to use as features. They have no time, so")

@@ -51,7 +51,7 @@ func smallMatrix() *MatrixRows {
 	missing := float32(math.NaN())
 	return &MatrixRows{
 		Customers: []string{"a", "a", "ü"}, AsOf: []event.Time{-1, 1_700_000_000_000_001, 0}, HeldOut: []bool{false, false, true},
-		Churned: []uint8{No, Yes, Unknown}, Reasons: []string{"", "price, \"too\" high", ""},
+		Churned: []uint8{No, Yes, Unknown}, Reasons: []string{"", "price, \"too\" high", ""}, Kinds: []string{"", "voluntary", ""},
 		Values: []float32{1.5, 0, -1, missing, 1, -1, float32(math.Copysign(0, -1)), -1, missing},
 	}
 }
@@ -81,7 +81,7 @@ func TestMatrixRoundTrip(t *testing.T) {
 		t.Fatalf("error %v, %d rows", err, m.Rows())
 	}
 	if !slices.Equal(got.Customers, want.Customers) || !slices.Equal(got.AsOf, want.AsOf) || !slices.Equal(got.HeldOut, want.HeldOut) ||
-		!slices.Equal(got.Churned, want.Churned) || !slices.Equal(got.Reasons, want.Reasons) {
+		!slices.Equal(got.Churned, want.Churned) || !slices.Equal(got.Reasons, want.Reasons) || !slices.Equal(got.Kinds, want.Kinds) {
 		t.Errorf("got %+v", got)
 	}
 	if !slices.EqualFunc(got.Values, want.Values, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
@@ -101,8 +101,8 @@ func TestMatrixRoundTrip(t *testing.T) {
 		}
 		lines = append(lines, string(bytes.Join(cells, []byte("|"))))
 	}
-	if got, want := strings.Join(lines, "\n"), "a|1969-12-31T23:59:59.999999Z|false|false||1.5|basic|other\n"+
-		"a|2023-11-14T22:13:20.000001Z|false|true|price, \"too\" high||other|other\n"+"ü|1970-01-01T00:00:00Z|true|||-0|other_|"; got != want {
+	if got, want := strings.Join(lines, "\n"), "a|1969-12-31T23:59:59.999999Z|false|false|||1.5|basic|other\n"+
+		"a|2023-11-14T22:13:20.000001Z|false|true|price, \"too\" high|voluntary||other|other\n"+"ü|1970-01-01T00:00:00Z|true||||-0|other_|"; got != want {
 		t.Errorf("texts\n%s\nwant\n%s", got, want)
 	}
 }
