@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +49,9 @@ func (a *app) keep(c *config, m *model.Model, r *training.Report, k *keepFlags, 
 	}
 	path, err := reg.Put(m)
 	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(c.unfinished()); err != nil {
 		return err
 	}
 	if key != nil {

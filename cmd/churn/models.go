@@ -13,7 +13,7 @@ import (
 func (a *app) modelsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "List, show, import, sign, promote, roll back and retire models",
+		Short: "List, show, compare, import, sign, promote, roll back and retire models",
 		Example: `  churn models list
   churn models promote 20171231-0123456789ab --reason "better on November"
   churn models rollback --reason "complaints about the new one"`,
@@ -68,7 +68,7 @@ does not reach back across it. The champion cannot be retired.`,
 		c.Flags().StringVar(&reason, "reason", "", "why, for the promotion log")
 	}
 	promote.Flags().BoolVar(&force, "force", false, "promote even if the gate says no; needs --reason")
-	cmd.AddCommand(list, show, promote, rollback, retire, a.modelsImportCommand(), a.keygenCommand(), a.signCommand(), a.verifyCommand())
+	cmd.AddCommand(list, show, a.diffCommand(), promote, rollback, retire, a.modelsImportCommand(), a.keygenCommand(), a.signCommand(), a.verifyCommand())
 	return cmd
 }
 

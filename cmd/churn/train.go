@@ -165,10 +165,7 @@ func (a *app) train(ctx context.Context, wide tableFlags, f trainFlags, h histor
 	case err != nil:
 		return err
 	}
-	if err := a.keep(c, m, r, k, key); err != nil {
-		return err
-	}
-	return os.RemoveAll(c.unfinished())
+	return a.keep(c, m, r, k, key)
 }
 
 func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, test string, start startFunc, p *progress) (*model.Model, *training.Report, error) {
