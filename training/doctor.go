@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"churn/event"
+	"churn/features"
 )
 
 // Checkup says what Doctor looks at.
@@ -53,6 +54,8 @@ type doctor struct {
 	steps    []*tally
 	activity []event.Time
 	sample   sampleRows
+	// others looks at the attributes that are no features yet.
+	others *historyCheck
 }
 
 // diagnosisBuilder is a Diagnosis whose proposal is there.
@@ -84,16 +87,21 @@ func Doctor(ctx context.Context, src Source, c Checkup) (*Diagnosis, error) {
 	if err != nil {
 		return nil, err
 	}
-	x.out.Findings = append(x.out.Findings, found...)
+	x.lint(found)
 	x.out.Findings = append(x.out.Findings, singleFeature(x.sample.data(), &c.Definition, c.Workers)...)
+	for _, f := range x.others.findings() {
+		if f.Check == "attribute" { // the rest was found with the features
+			x.find("warning", f.Check, f.Subject, "%s; it is no feature yet", f.Text)
+		}
+	}
 	x.out.Definition, x.out.First, x.out.Through = c.Definition.String(), x.first, c.Through
 	if x.first == event.Never {
 		x.out.First = 0
 	}
 	x.tables()
 	x.files()
-	x.class()
 	x.silence()
+	x.class()
 	return x.done(), nil
 }
 
@@ -107,6 +115,25 @@ func (x *doctor) done() *Diagnosis {
 	bySeverity(d.Findings)
 	d.Fit = len(d.Findings) == 0 || d.Findings[0].Severity != "error"
 	return &d
+}
+
+// lint takes what Lint found. A set for all kinds of data, as the default is,
+// has many features that say nothing of some: they are told in one line.
+func (x *doctor) lint(found []Finding) {
+	idle := map[string]int{}
+	for _, f := range found {
+		switch f.Check {
+		case "constant", "always missing", "equal":
+			idle[f.Check]++
+		case "no events": // told of the tables that are declared
+		default:
+			x.out.Findings = append(x.out.Findings, f)
+		}
+	}
+	if len(idle) > 0 {
+		x.find("advice", "idle features", "features", "of the features %d are constant, %d always missing and %d equal to another: they do no harm; churn features check names them",
+			idle["constant"], idle["always missing"], idle["equal"])
+	}
 }
 
 // find notes a finding.
@@ -125,6 +152,7 @@ func (w *watched) Timelines(ctx context.Context, fn func(*event.Timeline) error)
 	look := w.doctor.look
 	if w.reads++; w.reads == 2 {
 		w.doctor.tallies()
+		w.doctor.notYet()
 		look = w.doctor.judge
 	}
 	return w.Source.Timelines(ctx, func(tl *event.Timeline) error {
@@ -147,8 +175,20 @@ func (x *doctor) look(tl *event.Timeline) {
 	x.silences.Add(x.activity)
 }
 
+// notYet prepares to look at the attributes of customers that are no features.
+func (x *doctor) notYet() {
+	set := &features.Set{}
+	for _, name := range sortedNames(x.columns.attributes) {
+		if !slices.ContainsFunc(x.plan.Features.Attributes, func(c features.Column) bool { return c.Name == name }) {
+			set.Attributes = append(set.Attributes, features.Column{Name: name})
+		}
+	}
+	x.others = newHistoryCheck(set, x.plan.Through)
+}
+
 // judge sees each history the second time.
 func (x *doctor) judge(tl *event.Timeline) {
+	x.others.add(tl)
 	out := heldOut(tl.Customer.ID, x.plan.Seed, x.plan.HeldOut)
 	x.eachTally(func(t *tally) { t.add(tl, x.plan.Through, out) })
 }
@@ -205,7 +245,9 @@ func (x *doctor) tables() {
 	x.out.Tables = append(x.out.Tables, customers)
 	for _, s := range x.streams {
 		r := s.report(x.out.Customers)
-		r.Columns, r.Repeats = x.columns.of(s.stream), x.columns.repeats[s.stream]
+		if r.Events > 0 {
+			r.Columns, r.Repeats = x.columns.of(s.stream), x.columns.repeats[s.stream]
+		}
 		if r.Events+r.Versions > 0 || slices.Contains(x.plan.Declared, s.stream) {
 			x.out.Tables = append(x.out.Tables, r)
 		}

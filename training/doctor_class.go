@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"churn/event"
 	"churn/model"
@@ -16,6 +17,10 @@ type SnapshotReport struct {
 	// split.
 	Part     string `json:"part,omitempty"`
 	Verdicts Counts `json:"verdicts"`
+	// Of those not eligible, NotActive would be but for active_within, TooNew
+	// but for min_tenure; the others were no customers then.
+	NotActive int `json:"not_active"`
+	TooNew    int `json:"too_new"`
 }
 
 // PartReport says how many churners a part has, and who needs more.
@@ -79,6 +84,7 @@ type tally struct {
 	configured bool
 	part       []int // of each snapshot, by partNames; -1 without a split
 	verdicts   [][len(verdictNames)]int
+	kept       [][2]int // from being eligible: by active_within, by min_tenure
 	rows       [4]int
 	churners   [4]int
 	customers  [4]int
@@ -103,6 +109,7 @@ func newTally(d model.Definition, through event.Time, every event.Duration, coun
 		t.part = append(t.part, k)
 	}
 	t.verdicts = make([][len(verdictNames)]int, len(t.times))
+	t.kept = make([][2]int, len(t.times))
 	return t
 }
 
@@ -112,6 +119,9 @@ func (t *tally) add(tl *event.Timeline, through event.Time, heldOut bool) {
 	for i, at := range t.times {
 		v := Judge(&t.definition, tl, at, through)
 		t.verdicts[i][v]++
+		if v == NotEligible && t.configured {
+			t.why(i, tl)
+		}
 		k := t.part[i]
 		// The test is of customers held out, all else of the others.
 		if k < 0 || heldOut != (k == 2) || v != Stayed && v != Churned {
@@ -128,6 +138,16 @@ func (t *tally) add(tl *event.Timeline, through event.Time, heldOut bool) {
 	}
 }
 
+// why counts what keeps a customer from being eligible.
+func (t *tally) why(i int, tl *event.Timeline) {
+	d := t.definition
+	if d.ActiveWithin = 0; eligible(&d, tl, t.times[i]) {
+		t.kept[i][0]++
+	} else if d.MinTenure = 0; eligible(&d, tl, t.times[i]) {
+		t.kept[i][1]++
+	}
+}
+
 func (t *tally) count() ChurnerCount {
 	c := ChurnerCount{HorizonDays: t.definition.Horizon.Days(), EveryDays: t.every.Days(), Snapshots: len(t.times),
 		Rows: t.rows[0], Churners: t.churners[0], ChurnedCustomers: t.customers[0], Configured: t.configured}
@@ -140,7 +160,7 @@ func (t *tally) count() ChurnerCount {
 func (t *tally) snapshots() []SnapshotReport {
 	out := make([]SnapshotReport, len(t.times))
 	for i, at := range t.times {
-		out[i] = SnapshotReport{At: at, Verdicts: Counts{}}
+		out[i] = SnapshotReport{At: at, Verdicts: Counts{}, NotActive: t.kept[i][0], TooNew: t.kept[i][1]}
 		if k := t.part[i]; k >= 0 {
 			out[i].Part = partNames[k]
 		}
@@ -203,6 +223,7 @@ func (x *doctor) class() {
 		x.out.Steps = append(x.out.Steps, t.count())
 	}
 	x.history()
+	x.eligibility()
 	if x.main.err == nil {
 		for k, name := range partNames[:3] {
 			x.out.Parts = append(x.out.Parts, PartReport{Name: name, Rows: x.main.rows[k], Churners: x.main.churners[k], ChurnedCustomers: x.main.customers[k]})
@@ -217,7 +238,7 @@ func (x *doctor) class() {
 // without times.
 func (x *doctor) needs(weeks float64) {
 	what := [][]Need{
-		{{For: "logistic regression", Churners: minLogisticChurners}, {For: "random forest", Churners: minForestChurners}, {For: "boosting", Churners: minBoostingChurners}},
+		{{For: "logistic regression", Churners: minLogisticChurners}, {For: "boosting", Churners: minBoostingChurners}, {For: "a random forest", Churners: minForestChurners}},
 		{{For: "beta calibration", Churners: minBetaChurners}, {For: "isotonic calibration", Churners: minIsotonicChurners}},
 		{{For: "a verdict of the gate", Churners: minTestChurners}},
 	}
@@ -226,6 +247,9 @@ func (x *doctor) needs(weeks float64) {
 		p.Needs = what[k]
 		if p.Churners == 0 || p.Churners == p.Rows {
 			x.find("error", "one class", p.Name, "the %s part has %d rows and %d churners: nothing can be learned without both kinds; check the definition of churn, or give more history", p.Name, p.Rows, p.Churners)
+		}
+		if stayed := p.Rows - p.Churners; stayed > 0 && stayed < minTestChurners && p.Churners > 0 {
+			x.find("warning", "few stayers", p.Name, "the %s part has %d rows of customers who stayed: too few to tell them from those who left", p.Name, stayed)
 		}
 		for i := range p.Needs {
 			n := &p.Needs[i]
@@ -243,8 +267,8 @@ func (x *doctor) needs(weeks float64) {
 				n.Weeks, n.Customers = 0, 0
 				continue
 			}
-			if p.Churners == 0 {
-				continue // said above
+			if p.Churners == 0 || i > 0 && p.Needs[i-1].Churners == n.Churners {
+				continue // told already
 			}
 			severity := "advice"
 			switch n.Churners {
@@ -261,10 +285,40 @@ func (x *doctor) needs(weeks float64) {
 
 // More says what would fill the need.
 func (n *Need) More() string {
+	if math.IsNaN(float64(n.Customers)) {
+		return "not measured"
+	}
 	if math.IsNaN(float64(n.Weeks)) {
 		return fmt.Sprintf("%.0f more customers", n.Customers)
 	}
 	return fmt.Sprintf("%.0f more weeks of snapshots, or %.0f more customers", n.Weeks, n.Customers)
+}
+
+// eligibility tells where the definition leaves out who could have been looked at.
+func (x *doctor) eligibility() {
+	last := &x.out.Snapshots[len(x.out.Snapshots)-1]
+	seen := 0
+	for v, n := range last.Verdicts {
+		if v != NotEligible.String() {
+			seen += n
+		}
+	}
+	d := &x.plan.Definition
+	if n := last.NotActive; n > seen && n >= minLook {
+		streams := strings.Join(d.Streams, " or ")
+		if streams == "" {
+			streams = "engagement or payments"
+		}
+		severity := "warning"
+		if seen == 0 {
+			severity = "error"
+		}
+		x.find(severity, "not eligible", "active_within", "at the last snapshot %d customers are left out as they had no %s within %s (active_within), and %d are looked at: if these tables are not whole, set active_within: 0m",
+			n, streams, d.ActiveWithin, seen)
+	}
+	if n := last.TooNew; n > seen && n >= minLook {
+		x.find("warning", "not eligible", "min_tenure", "at the last snapshot %d customers are left out as they were known for less than %s (min_tenure), and %d are looked at", n, d.MinTenure, seen)
+	}
 }
 
 // drift tells of a rate of churn that is not the same at the end.
@@ -324,24 +378,10 @@ func (x *doctor) history() {
 // propose draws the proposals from the counts.
 func (x *doctor) propose(horizons, steps []*tally) {
 	r, d := &x.out.Proposal, &x.plan.Definition
-	best := x.main
-	for _, t := range horizons {
-		if t.churners[0] > best.churners[0] {
-			best = t
-		}
-		if r.HorizonDays == 0 && t.churners[0] >= minBoostingChurners {
-			r.HorizonDays = t.definition.Horizon.Days()
-			r.say("horizon of %g days: the shortest with %d churners in training (%d rows of %d customers)", r.HorizonDays, minBoostingChurners, t.churners[0], t.customers[0])
-		}
-	}
-	if r.HorizonDays == 0 {
-		r.say("no horizon gives %d churners in training; %s has the most, %d", minBoostingChurners, best.definition.Horizon, best.churners[0])
-	}
-	own := d.Horizon.Days()
-	switch {
-	case d.Kind == "inactivity": // the horizon says what churn is
-	case r.HorizonDays > own:
-		x.find("advice", "horizon", "horizon", "with horizon: %s training has %d churners; %gd is the shortest with %d", d.Horizon, x.main.churners[0], r.HorizonDays, minBoostingChurners)
+	if d.Kind == "inactivity" {
+		x.proposeSilence(horizons)
+	} else {
+		x.proposeHorizon(horizons)
 	}
 	most := x.main
 	for _, t := range slices.Backward(steps) { // the longest step first, the plan's last
@@ -351,8 +391,11 @@ func (x *doctor) propose(horizons, steps []*tally) {
 		if r.EveryDays == 0 && t.churners[0] >= minBoostingChurners && x.main.churners[0] < minBoostingChurners {
 			r.EveryDays, r.Snapshots = t.every.Days(), len(t.times)
 			r.say("snapshots: %d, every %s, which is what the history allows: %d churners in training (%d customers)", len(t.times), t.every, t.churners[0], t.customers[0])
-			x.find("advice", "snapshots", "every", "with snapshots: %d every %s training has %d churners; with %d every %s, over all the history, %d",
-				len(x.main.times), x.main.every, x.main.churners[0], len(t.times), t.every, t.churners[0])
+			if x.main.err != nil {
+				continue // told already
+			}
+			x.find("advice", "snapshots", "every", "with snapshots: %d every %s training has %d churners; with %d every %s, over all the history, %d (of %d customers)",
+				len(x.main.times), x.main.every, x.main.churners[0], len(t.times), t.every, t.churners[0], t.customers[0])
 		}
 	}
 	switch {
@@ -363,6 +406,44 @@ func (x *doctor) propose(horizons, steps []*tally) {
 		r.say("no step between snapshots gives %d churners in training at this horizon; %d every %s have the most, %d", minBoostingChurners, len(most.times), most.every, most.churners[0])
 	}
 	x.gap()
+}
+
+// proposeHorizon takes the shortest horizon with churners enough for every rung.
+func (x *doctor) proposeHorizon(horizons []*tally) {
+	r, best := &x.out.Proposal, x.main
+	for _, t := range horizons {
+		if t.churners[0] > best.churners[0] {
+			best = t
+		}
+		if r.HorizonDays == 0 && t.churners[0] >= minBoostingChurners {
+			r.HorizonDays = t.definition.Horizon.Days()
+			r.say("horizon of %g days: the shortest with %d churners in training (%d rows of %d customers)", r.HorizonDays, minBoostingChurners, t.churners[0], t.customers[0])
+		}
+	}
+	if r.HorizonDays == 0 {
+		r.say("no horizon: at none of those looked at training has %d churners; %s has the most, %d", minBoostingChurners, best.definition.Horizon, best.churners[0])
+	}
+	if own := &x.plan.Definition.Horizon; r.HorizonDays > own.Days() {
+		x.find("advice", "horizon", "horizon", "with horizon: %s training has %d churners; %gd is the shortest with %d", own, x.main.churners[0], r.HorizonDays, minBoostingChurners)
+	}
+}
+
+// proposeSilence takes the horizon from the silences: with inactivity it says
+// what churn is, and not how many are wanted.
+func (x *doctor) proposeSilence(horizons []*tally) {
+	r := &x.out.Proposal
+	i := slices.IndexFunc(horizons, func(t *tally) bool { return t.definition.Horizon.Days() == float64(r.InactivityDays) })
+	if i < 0 {
+		r.say("no horizon: it is the length of inactivity, for which there is none")
+		return
+	}
+	t := horizons[i]
+	r.HorizonDays = float64(r.InactivityDays)
+	if t.err != nil {
+		r.say("horizon of %g days, which is the length of inactivity; it takes more snapshots or more history", r.HorizonDays)
+		return
+	}
+	r.say("horizon of %g days, which is the length of inactivity: %d churners in training (%d customers)", r.HorizonDays, t.churners[0], t.customers[0])
 }
 
 // gap proposes a gap: the time it takes until 95 of 100 events are known, and

@@ -26,12 +26,13 @@ type ColumnReport struct {
 	// Distinct values; of those beyond 10,000, 10,000 with More.
 	Distinct int  `json:"distinct"`
 	More     bool `json:"more_distinct,omitzero"`
-	// Least, Median and Greatest are of numbers. About says that the median is
-	// of a bucket.
+	// Least, Median, P99 (which 99 of 100 do not exceed) and Greatest are of
+	// numbers. About says that Median and P99 are those of a bucket.
 	Least    Float `json:"least"`
 	Median   Float `json:"median"`
+	P99      Float `json:"p99"`
 	Greatest Float `json:"greatest"`
-	About    bool  `json:"median_about,omitzero"`
+	About    bool  `json:"about,omitzero"`
 	// First and Last are of times.
 	First event.Time `json:"first,omitzero"`
 	Last  event.Time `json:"last,omitzero"`
@@ -45,6 +46,7 @@ type ColumnReport struct {
 	ofNumbers int
 	odd       string
 	whole     bool
+	greatest  int // rows with the greatest number, 0 if that was not kept
 }
 
 // ValueCount is how often a value occurs.
@@ -59,7 +61,7 @@ func (c *ColumnReport) Share() Float { return ratio(c.Filled, c.Rows) }
 
 func ratio(n, of int) Float {
 	if of == 0 {
-		return Float(math.NaN())
+		return nan
 	}
 	return Float(float64(n) / float64(of))
 }
@@ -148,7 +150,7 @@ func (s *numbers) quantile(q float64) float64 {
 
 func (s *numbers) report(name string, rows int) ColumnReport {
 	c := ColumnReport{Column: name, Kind: "number", Rows: rows, Filled: s.n, Distinct: len(s.exact), whole: s.wholeNumber,
-		Least: Float(s.low), Greatest: Float(s.high), Median: Float(s.quantile(0.5)), About: s.exact == nil}
+		Least: Float(s.low), Greatest: Float(s.high), Median: Float(s.quantile(0.5)), P99: Float(s.quantile(0.99)), greatest: s.exact[s.high], About: s.exact == nil}
 	if s.exact == nil {
 		c.Distinct, c.More = maxDistinct, true
 	}
@@ -212,7 +214,7 @@ func (s *texts) report(name string, rows int) ColumnReport {
 		return c
 	}
 	return ColumnReport{Column: name, Kind: "text", Rows: rows, Filled: s.filled, Distinct: len(s.counts), More: s.more,
-		Least: Float(math.NaN()), Median: Float(math.NaN()), Greatest: Float(math.NaN()), Top: s.top(5),
+		Least: nan, Median: nan, P99: nan, Greatest: nan, Top: s.top(5),
 		ofNumbers: s.values.n, odd: s.odd}
 }
 
@@ -237,8 +239,7 @@ func (s *instants) add(t event.Time) {
 }
 
 func (s *instants) report(name string, rows int) ColumnReport {
-	nan := Float(math.NaN())
-	c := ColumnReport{Column: name, Kind: "time", Rows: rows, Filled: s.filled, Midnight: s.midnight, Least: nan, Median: nan, Greatest: nan}
+	c := ColumnReport{Column: name, Kind: "time", Rows: rows, Filled: s.filled, Midnight: s.midnight, Least: nan, Median: nan, P99: nan, Greatest: nan}
 	if s.filled > 0 {
 		c.First, c.Last = s.first, s.last
 	}

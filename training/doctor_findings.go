@@ -15,10 +15,11 @@ const (
 	wrongSignUp   = 0.2  // share of events before the sign-up that is an error
 	instantShare  = 0.01 // of the events on one instant
 	repeatShare   = 0.01
-	strayShare    = 0.005 // of the events on the far side of a gap
-	lowCoverage   = 0.5   // of customers with an attribute
-	minQuietDays  = 7     // without events at the end
-	strangerShare = 0.2   // of events of customers without a record
+	strayShare    = 0.05 // of the events on the far side of a gap
+	outlier       = 100  // times the value that 99 of 100 do not exceed
+	lowCoverage   = 0.5  // of customers with an attribute
+	minQuietDays  = 7    // without events at the end
+	strangerShare = 0.2  // of events of customers without a record
 )
 
 var nan = Float(math.NaN())
@@ -26,6 +27,9 @@ var nan = Float(math.NaN())
 // times tells what is wrong with the times of a stream.
 func (x *doctor) times(t *TableReport) {
 	if t.Events == 0 {
+		if slices.ContainsFunc(x.plan.Files, func(f event.FileReport) bool { return f.Table == t.Table && f.Rows == f.Skipped }) {
+			return // told of the file
+		}
 		x.find("warning", "empty", t.Table, "there are sources for %s, and no event came of them: are the files empty, or the mapping wrong?", t.Table)
 		return
 	}
@@ -59,11 +63,12 @@ func (x *doctor) times(t *TableReport) {
 		x.find("advice", "midnight", t.Table, "all %d times of %s are at midnight: dates without a time, of which several on a day have no order; give the time if the source has it", t.Midnight, t.Table)
 	} else {
 		if s := ratio(t.Repeats, t.Events); s > repeatShare {
-			x.find("warning", "repeats", t.Table, "%s of %s (%d events) equal another of the same customer in all but the id: were rows delivered twice? Give the event_id of the source, or remove them", percent(s), t.Table, t.Repeats)
+			x.find("warning", "repeats", t.Table, "%s of %s (%d events) equal another of the same customer in all but the id: were rows delivered twice, or does one act write several? Give the event_id of the source, or one row an act", percent(s), t.Table, t.Repeats)
 		}
 	}
 	// Of dates every day has a share: one is odd that has five times the usual.
-	if o := t.OneInstant; o != nil {
+	// Campaigns do go to many at once.
+	if o := t.OneInstant; o != nil && t.Table != event.Contacts.String() {
 		usual := 0.0
 		if t.Midnight*2 > t.Events {
 			usual = 5 / float64(t.ActiveDays)
@@ -86,23 +91,30 @@ func (x *doctor) gaps(t *TableReport) {
 	stray := func(n int) bool { return n > 0 && float64(ratio(n, inside)) < strayShare && t.GapDays >= 30 }
 	switch usual := float64(dayOf(t.Last)-dayOf(t.First)+1-int64(t.GapDays)) / float64(t.ActiveDays); {
 	case stray(t.afterGap):
-		x.find("warning", "stray", t.Table, "the last %d of %d events of %s come %d days after all others, from %s on: if their times are wrong, so is the end of the data; mend them, or set training.through",
-			t.afterGap, inside, t.Table, t.GapDays, t.GapFrom)
+		severity := "warning"
+		if event.Duration(t.GapDays)*event.Day >= x.plan.Definition.Horizon { // all would seem to have left
+			severity = "error"
+		}
+		x.find(severity, "stray", t.Table, "the last %d of %d events of %s lie beyond %d days without any, from %s on: if their times are wrong, so is the end of the data; mend them, or set training.through: %s",
+			t.afterGap, inside, t.Table, t.GapDays, dayName(t.GapFrom), dayName(t.GapFrom))
 	case stray(t.beforeGap):
-		x.find("advice", "stray", t.Table, "the first %d of %d events of %s come %d days before all others, to %s: the history is shorter than it seems", t.beforeGap, inside, t.Table, t.GapDays, t.GapFrom)
+		x.find("advice", "stray", t.Table, "the first %d of %d events of %s lie before %d days without any, from %s on: the history is shorter than it seems", t.beforeGap, inside, t.Table, t.GapDays, dayName(t.GapFrom))
 	case t.GapDays >= 3 && float64(t.GapDays) > 10*usual:
 		x.find("warning", "gap", t.Table, "no event of %s for %d days from %s on, where otherwise there are some every %.1f days: is a part of the export missing? Give it, or snapshots that look across it learn from a silence that was none",
-			t.Table, t.GapDays, t.GapFrom, usual)
+			t.Table, t.GapDays, dayName(t.GapFrom), usual)
 	}
 	quiet := int(dayOf(x.plan.Through-1) - dayOf(t.Last))
 	if t.Table != event.Attributes.String() && quiet >= minQuietDays && quiet > 3*t.GapDays {
 		x.find("warning", "stopped", t.Table, "%s stops on %s, %d days before the end of the data, and was never silent for more than %d before: give the rest, or end the data there (training.through)",
-			t.Table, t.Last, quiet, t.GapDays)
+			t.Table, dayName(t.Last), quiet, t.GapDays)
 	} else if t.former >= 100 && t.recent*3 < t.former {
 		x.find("warning", "fewer", t.Table, "%d events of %s in the last 28 days of data and %d in the 28 before: was the export made before all had come in? End the data earlier (training.through), or give the rest",
 			t.recent, t.Table, t.former)
 	}
 }
+
+// dayName is the day (UTC) of an instant.
+func dayName(t event.Time) string { return t.String()[:len("2006-01-02")] }
 
 // column tells what is wrong with a column.
 func (x *doctor) column(t *TableReport, c *ColumnReport) {
@@ -113,12 +125,17 @@ func (x *doctor) column(t *TableReport, c *ColumnReport) {
 		return
 	case c.Filled == 0:
 		return // the share of the column says so
+	case attribute && c.looksLikeID(): // told below
+	default:
+		x.far(subject, c)
+	}
+	switch {
 	case attribute && c.looksLikeID():
-		x.find("advice", "id", subject, "%s differs in nearly every row (%d values in %d rows): a name or an id, which is no feature; drop it", subject, c.Distinct, c.Filled)
+		x.find("advice", "id", subject, "%s differs in most rows (%d values in %d): a name or an id, which is no feature; drop it", subject, c.Distinct, c.Filled)
 	case c.Distinct == 1 && c.Kind != "time" && c.Column != "currency":
 		x.find("advice", "constant", subject, "%s has one value in all %d rows that have any: it says nothing", subject, c.Filled)
-	case attribute && t.Table == event.Customers.String() && c.Share() < lowCoverage:
-		x.find("advice", "coverage", subject, "%s is filled for %s of the customers (%d of %d)", subject, percent(c.Share()), c.Filled, c.Rows)
+	case attribute && t.Table == event.Customers.String() && ratio(c.Filled, t.Events) < lowCoverage:
+		x.find("advice", "coverage", subject, "%s is filled for %s of the customers who have a row (%d of %d)", subject, percent(ratio(c.Filled, t.Events)), c.Filled, t.Events)
 	}
 	switch {
 	case c.Column == "currency" && t.Table == event.Payments.String() && c.Distinct > 1:
@@ -135,6 +152,21 @@ func (x *doctor) column(t *TableReport, c *ColumnReport) {
 		x.find("warning", "kinds", subject, "%s has %s%d values in %d rows: texts or ids rather than kinds; map them to a few", subject, more, c.Distinct, c.Filled)
 	case attribute && c.Kind == "text" && c.ofNumbers > 0 && float64(ratio(c.ofNumbers, c.Filled)) > 0.9:
 		x.find("warning", "odd texts", subject, "%s is a number in %d of %d rows and a text such as %q in the others: make it one of the two, or an empty cell", subject, c.ofNumbers, c.Filled, c.odd)
+	}
+}
+
+// far tells of a number far beyond the others.
+func (x *doctor) far(subject string, c *ColumnReport) {
+	if c.Kind == "number" && c.Filled >= minLook && c.P99 > 0 && c.Greatest > outlier*c.P99 {
+		times := "some row"
+		switch {
+		case c.greatest == 1:
+			times = "one row"
+		case c.greatest > 1:
+			times = fmt.Sprintf("%d rows", c.greatest)
+		}
+		x.find("advice", "outlier", subject, "%s is %v in %s, %.0f times what 99 of 100 do not exceed (%v): a code for missing, or another unit? Make it an empty cell, or mend it",
+			subject, float64(c.Greatest), times, float64(c.Greatest/c.P99), float64(c.P99))
 	}
 }
 

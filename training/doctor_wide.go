@@ -65,6 +65,9 @@ func DoctorTable(t *Table, c Checkup) (*Diagnosis, error) {
 // wideColumn tells what is wrong with a column of a wide table. Those left out
 // anyway, as InferColumns finds, are told of already.
 func (x *doctor) wideColumn(c *ColumnReport) {
+	if !c.looksLikeID() {
+		x.far(c.Column, c)
+	}
 	told := slices.ContainsFunc(x.out.Findings, func(f Finding) bool { return f.Subject == c.Column })
 	switch {
 	case c.Rows < minLook || told:

@@ -21,7 +21,7 @@ func printDiagnosis(w io.Writer, d *training.Diagnosis) error {
 	}
 	pr.line("churn      %s", d.Definition)
 	pr.files(d.Files)
-	pr.tables(d.Tables)
+	pr.tables(d.Tables, d.Customers)
 	pr.columns(d.Tables)
 	pr.classes(d)
 	pr.proposals(d)
@@ -106,8 +106,8 @@ func (p *printer) files(files []event.FileReport) {
 	p.table("Sources", rows)
 }
 
-func (p *printer) tables(tables []training.TableReport) {
-	rows := [][]string{{"table", "events", "customers", "share", "first", "last", "longest gap", "a month", "late", "lag", "disorder",
+func (p *printer) tables(tables []training.TableReport, all int) {
+	rows := [][]string{{"table", "events", "customers", "share", "first", "last", "longest gap", "a month", "late", "lag", "out of order",
 		"midnight", "repeats", "before sign-up", "after churn"}}
 	for i := range tables {
 		t := &tables[i]
@@ -121,7 +121,7 @@ func (p *printer) tables(tables []training.TableReport) {
 		if t.GapDays > 0 {
 			gap = fmt.Sprintf("%dd from %s", t.GapDays, dayText(t.GapFrom))
 		}
-		rows = append(rows, []string{t.Table, count(t.Events), count(t.Customers), number(100*t.CustomerShare, " %"), first, last, gap,
+		rows = append(rows, []string{t.Table, count(t.Events), count(t.Customers), shareText(t.Customers, all), first, last, gap,
 			number(t.PerMonth, ""), shareText(t.Late, t.Timed), number(t.LagMedian, "d"), shareText(t.OutOfOrder, t.Timed),
 			shareText(t.Midnight, t.Events-t.Ahead), count(t.Repeats), shareText(t.BeforeSignUp, t.OfSignedUp), shareText(t.AfterChurn, t.OfChurned)})
 	}
@@ -163,10 +163,11 @@ func (p *printer) columns(tables []training.TableReport) {
 }
 
 func (p *printer) classes(d *training.Diagnosis) {
-	rows := [][]string{{"snapshot", "part", "churned", "stayed", "in the gap", "censored", "not eligible"}}
+	rows := [][]string{{"snapshot", "part", "churned", "stayed", "in the gap", "censored", "not active", "too new", "no customer"}}
 	for _, s := range d.Snapshots {
 		n := func(v training.Verdict) string { return strconv.Itoa(s.Verdicts[v.String()]) }
-		rows = append(rows, []string{dayText(s.At), s.Part, n(training.Churned), n(training.Stayed), n(training.InGap), n(training.Censored), n(training.NotEligible)})
+		rows = append(rows, []string{dayText(s.At), s.Part, n(training.Churned), n(training.Stayed), n(training.InGap), n(training.Censored),
+			strconv.Itoa(s.NotActive), strconv.Itoa(s.TooNew), strconv.Itoa(s.Verdicts[training.NotEligible.String()] - s.NotActive - s.TooNew)})
 	}
 	p.table("Classes by snapshot", rows)
 	rows = [][]string{{"part", "rows", "churners", "customers", "for", "needs", "missing", "about"}}
@@ -203,7 +204,7 @@ func (p *printer) proposals(d *training.Diagnosis) {
 				note = "as configured"
 			}
 			if c.Error != "" {
-				rows = append(rows, []string{fmt.Sprintf("%gd", c.HorizonDays), fmt.Sprintf("%gd", c.EveryDays), strconv.Itoa(c.Snapshots), "-", "-", "-", strings.TrimSpace("too little history " + note)})
+				rows = append(rows, []string{fmt.Sprintf("%gd", c.HorizonDays), fmt.Sprintf("%gd", c.EveryDays), strconv.Itoa(c.Snapshots), "-", "-", "-", strings.TrimSpace("too few snapshots for it " + note)})
 				continue
 			}
 			rows = append(rows, []string{fmt.Sprintf("%gd", c.HorizonDays), fmt.Sprintf("%gd", c.EveryDays), strconv.Itoa(c.Snapshots),
