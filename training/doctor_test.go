@@ -544,3 +544,68 @@ func TestDoctorTable(t *testing.T) {
 		t.Errorf("parts have %d rows and %d churners of 600 and 150", rows, churners)
 	}
 }
+
+// The sample is of whole customers, bounded, and the same however the rows come
+// in blocks.
+func TestSampleRows(t *testing.T) {
+	all := &Data{Matrix: features.Matrix{Features: []features.Feature{{Name: "x"}}}}
+	for i := range 60_000 {
+		for k := range 2 {
+			all.Matrix.Grow()[0] = float32(k)
+			all.Observations = append(all.Observations, Observation{Customer: fmt.Sprint(i), HeldOut: i%2 == 0 && k == 1})
+		}
+	}
+	keep := func(o *Observation) bool { return !o.HeldOut }
+	sample := func(block int) *Data {
+		var s sampleRows
+		for i := 0; i < len(all.Observations); i += block {
+			part := &Data{Observations: all.Observations[i : i+block]}
+			part.Matrix = features.Matrix{Features: all.Matrix.Features, Data: all.Matrix.Data[i : i+block]}
+			s.add(part, 1, keep)
+		}
+		return s.data()
+	}
+	a, b := sample(1000), sample(20_000)
+	if !slices.Equal(a.Observations, b.Observations) || !slices.Equal(a.Matrix.Data, b.Matrix.Data) {
+		t.Error("another sample from other blocks")
+	}
+	// 90,000 rows to be kept: one half of the customers.
+	if n := len(a.Observations); n > maxSampleRows || n < 44_000 || n > 46_000 {
+		t.Errorf("%d rows", n)
+	}
+	rows := map[string]int{}
+	for _, o := range a.Observations {
+		rows[o.Customer]++
+	}
+	for i := range 60_000 {
+		id := fmt.Sprint(i)
+		if n := rows[id]; n != 0 && n != 1+i%2 {
+			t.Fatalf("%d rows of customer %s", n, id)
+		}
+	}
+}
+
+// Why customers are left out at day 100: of four one is looked at, one was
+// quiet, one is new, one has left.
+func TestNotEligible(t *testing.T) {
+	d := model.Definition{Kind: "contract", Horizon: 30 * days, ActiveWithin: 10 * days, MinTenure: 20 * days}
+	x := &doctor{}
+	x.plan.Definition = d
+	x.main = &tally{definition: d, times: []event.Time{day(100)}, part: []int{0}, configured: true,
+		verdicts: make([][len(verdictNames)]int, 1), kept: make([][2]int, 1)}
+	for range 30 {
+		for _, c := range []struct{ signedUp, left, seen int }{{0, 500, 95}, {0, 500, 50}, {0, 500, 60}, {90, 500, 95}, {0, 80, 70}} {
+			x.main.add(&event.Timeline{Customer: event.Customer{SignedUpAt: day(c.signedUp), ChurnedAt: day(c.left)},
+				Engagements: []event.EngagementEvent{{At: day(c.seen)}}}, day(400), false)
+		}
+	}
+	x.out.Snapshots = x.main.snapshots()
+	s := x.out.Snapshots[0]
+	if s.NotActive != 60 || s.TooNew != 30 || s.Verdicts[NotEligible.String()] != 120 || s.Verdicts[Stayed.String()] != 30 {
+		t.Errorf("%+v", s)
+	}
+	x.eligibility()
+	if f := x.out.Findings; len(f) != 1 || f[0].Severity != "warning" || !strings.Contains(f[0].Text, "60 customers are left out as they had no engagement or payments within 10d") {
+		t.Errorf("found %+v", f)
+	}
+}
