@@ -43,8 +43,9 @@ type Diagnosis struct {
 
 // doctor is a Doctor at work.
 type doctor struct {
-	plan     Checkup
-	out      diagnosisBuilder
+	in       Checkup
+	out      Diagnosis
+	proposal Proposal
 	first    event.Time // event before the end of the data
 	streams  []*streamLook
 	columns  columnLooks
@@ -56,12 +57,6 @@ type doctor struct {
 	sample   sampleRows
 	// others looks at the attributes that are no features yet.
 	others *historyCheck
-}
-
-// diagnosisBuilder is a Diagnosis whose proposal is there.
-type diagnosisBuilder struct {
-	Diagnosis
-	Proposal Proposal
 }
 
 // Doctor looks whether histories are fit to train on: what is in each table and
@@ -78,7 +73,7 @@ func Doctor(ctx context.Context, src Source, c Checkup) (*Diagnosis, error) {
 	if c.Features == nil || c.Through == event.Never {
 		return nil, fmt.Errorf("histories need a feature set and the end of the data")
 	}
-	x := &doctor{plan: c, first: event.Never, columns: newColumnLooks(),
+	x := &doctor{in: c, first: event.Never, columns: newColumnLooks(),
 		silences: NewSilences(c.Through, int(c.Definition.Horizon/event.Day))}
 	for _, s := range event.Streams()[event.Engagements:] {
 		x.streams = append(x.streams, newStreamLook(s, c.Through))
@@ -107,9 +102,9 @@ func Doctor(ctx context.Context, src Source, c Checkup) (*Diagnosis, error) {
 
 // done orders the findings and passes the verdict.
 func (x *doctor) done() *Diagnosis {
-	d := x.out.Diagnosis
-	if len(x.out.Proposal.Why) > 0 {
-		d.Proposal = &x.out.Proposal
+	d := x.out
+	if len(x.proposal.Why) > 0 {
+		d.Proposal = &x.proposal
 	}
 	d.Findings = append([]Finding{}, d.Findings...)
 	bySeverity(d.Findings)
@@ -171,7 +166,7 @@ func (x *doctor) look(tl *event.Timeline) {
 		}
 	}
 	x.columns.add(tl)
-	x.activity = activityOf(&x.plan.Definition, tl, x.activity)
+	x.activity = activityOf(&x.in.Definition, tl, x.activity)
 	x.silences.Add(x.activity)
 }
 
@@ -179,18 +174,18 @@ func (x *doctor) look(tl *event.Timeline) {
 func (x *doctor) notYet() {
 	set := &features.Set{}
 	for _, name := range sortedNames(x.columns.attributes) {
-		if !slices.ContainsFunc(x.plan.Features.Attributes, func(c features.Column) bool { return c.Name == name }) {
+		if !slices.ContainsFunc(x.in.Features.Attributes, func(c features.Column) bool { return c.Name == name }) {
 			set.Attributes = append(set.Attributes, features.Column{Name: name})
 		}
 	}
-	x.others = newHistoryCheck(set, x.plan.Through)
+	x.others = newHistoryCheck(set, x.in.Through)
 }
 
 // judge sees each history the second time.
 func (x *doctor) judge(tl *event.Timeline) {
 	x.others.add(tl)
-	out := heldOut(tl.Customer.ID, x.plan.Seed, x.plan.HeldOut)
-	x.eachTally(func(t *tally) { t.add(tl, x.plan.Through, out) })
+	out := heldOut(tl.Customer.ID, x.in.Seed, x.in.HeldOut)
+	x.eachTally(func(t *tally) { t.add(tl, x.in.Through, out) })
 }
 
 // rows keeps rows of the training part to look for leaks in.
@@ -202,7 +197,7 @@ func (x *doctor) rows(d *Data) {
 	for i, at := range x.main.times {
 		train[at] = x.main.part[i] == 0
 	}
-	x.sample.add(d, x.plan.Seed, func(o *Observation) bool { return !o.HeldOut && train[o.At] })
+	x.sample.add(d, x.in.Seed, func(o *Observation) bool { return !o.HeldOut && train[o.At] })
 }
 
 // sampleRows keeps the rows of some customers, chosen by their hash.
@@ -248,7 +243,7 @@ func (x *doctor) tables() {
 		if r.Events > 0 {
 			r.Columns, r.Repeats = x.columns.of(s.stream), x.columns.repeats[s.stream]
 		}
-		if r.Events+r.Versions > 0 || slices.Contains(x.plan.Declared, s.stream) {
+		if r.Events+r.Versions > 0 || slices.Contains(x.in.Declared, s.stream) {
 			x.out.Tables = append(x.out.Tables, r)
 		}
 	}

@@ -59,20 +59,6 @@ type ChurnerCount struct {
 	Configured       bool   `json:"configured,omitzero"`
 }
 
-// Proposal is what the data suggests. A number is 0 where it suggests none.
-type Proposal struct {
-	InactivityDays int      `json:"inactivity_days"`
-	HorizonDays    float64  `json:"horizon_days"`
-	EveryDays      float64  `json:"every_days"`
-	Snapshots      int      `json:"snapshots"`
-	GapDays        float64  `json:"gap_days"`
-	Why            []string `json:"why"`
-}
-
-func (p *Proposal) say(format string, args ...any) {
-	p.Why = append(p.Why, fmt.Sprintf(format, args...))
-}
-
 var partNames = [...]string{"training", "calibration", "test", "purged"}
 
 // tally counts the verdicts of one definition at some snapshots.
@@ -177,7 +163,7 @@ const maxSteps = 100
 // tallies are the plan's, those with other horizons, and those with other steps
 // over all the history.
 func (x *doctor) tallies() {
-	p := &x.plan
+	p := &x.in
 	x.main = newTally(p.Definition, p.Through, p.Every, p.Snapshots)
 	x.main.configured = true
 	for _, days := range spans {
@@ -303,7 +289,7 @@ func (x *doctor) eligibility() {
 			seen += n
 		}
 	}
-	d := &x.plan.Definition
+	d := &x.in.Definition
 	if n := last.NotActive; n > seen && n >= minLook {
 		streams := strings.Join(d.Streams, " or ")
 		if streams == "" {
@@ -338,7 +324,7 @@ func (x *doctor) drift() {
 
 // history holds the length of the data against what the definition takes.
 func (x *doctor) history() {
-	p, d := &x.plan, &x.plan.Definition
+	p, d := &x.in, &x.in.Definition
 	if x.first == event.Never {
 		x.find("error", "history", "span", "there is no event before the end of the data, %s: import some, or check training.through", p.Through)
 		return
@@ -372,107 +358,5 @@ func (x *doctor) history() {
 	if early > 0 {
 		x.find("warning", "history", "snapshots", "%d of %d snapshots lie before anybody was known for min_tenure (%s), and have no rows: the history allows for snapshots: %d",
 			early, len(x.main.times), d.MinTenure, len(x.main.times)-early)
-	}
-}
-
-// propose draws the proposals from the counts.
-func (x *doctor) propose(horizons, steps []*tally) {
-	r, d := &x.out.Proposal, &x.plan.Definition
-	if d.Kind == "inactivity" {
-		x.proposeSilence(horizons)
-	} else {
-		x.proposeHorizon(horizons)
-	}
-	most := x.main
-	for _, t := range slices.Backward(steps) { // the longest step first, the plan's last
-		if t.churners[0] > most.churners[0] {
-			most = t
-		}
-		if r.EveryDays == 0 && t.churners[0] >= minBoostingChurners && x.main.churners[0] < minBoostingChurners {
-			r.EveryDays, r.Snapshots = t.every.Days(), len(t.times)
-			r.say("snapshots: %d, every %s, which is what the history allows: %d churners in training (%d customers)", len(t.times), t.every, t.churners[0], t.customers[0])
-			if x.main.err != nil {
-				continue // told already
-			}
-			x.find("advice", "snapshots", "every", "with snapshots: %d every %s training has %d churners; with %d every %s, over all the history, %d (of %d customers)",
-				len(x.main.times), x.main.every, x.main.churners[0], len(t.times), t.every, t.churners[0], t.customers[0])
-		}
-	}
-	switch {
-	case x.main.churners[0] >= minBoostingChurners:
-		r.EveryDays, r.Snapshots = x.main.every.Days(), len(x.main.times)
-		r.say("snapshots: %d, every %s, as they are: %d churners in training", len(x.main.times), x.main.every, x.main.churners[0])
-	case r.EveryDays == 0:
-		r.say("no step between snapshots gives %d churners in training at this horizon; %d every %s have the most, %d", minBoostingChurners, len(most.times), most.every, most.churners[0])
-	}
-	x.gap()
-}
-
-// proposeHorizon takes the shortest horizon with churners enough for every rung.
-func (x *doctor) proposeHorizon(horizons []*tally) {
-	r, best := &x.out.Proposal, x.main
-	for _, t := range horizons {
-		if t.churners[0] > best.churners[0] {
-			best = t
-		}
-		if r.HorizonDays == 0 && t.churners[0] >= minBoostingChurners {
-			r.HorizonDays = t.definition.Horizon.Days()
-			r.say("horizon of %g days: the shortest with %d churners in training (%d rows of %d customers)", r.HorizonDays, minBoostingChurners, t.churners[0], t.customers[0])
-		}
-	}
-	if r.HorizonDays == 0 {
-		r.say("no horizon: at none of those looked at training has %d churners; %s has the most, %d", minBoostingChurners, best.definition.Horizon, best.churners[0])
-	}
-	if own := &x.plan.Definition.Horizon; r.HorizonDays > own.Days() {
-		x.find("advice", "horizon", "horizon", "with horizon: %s training has %d churners; %gd is the shortest with %d", own, x.main.churners[0], r.HorizonDays, minBoostingChurners)
-	}
-}
-
-// proposeSilence takes the horizon from the silences: with inactivity it says
-// what churn is, and not how many are wanted.
-func (x *doctor) proposeSilence(horizons []*tally) {
-	r := &x.out.Proposal
-	i := slices.IndexFunc(horizons, func(t *tally) bool { return t.definition.Horizon.Days() == float64(r.InactivityDays) })
-	if i < 0 {
-		r.say("no horizon: it is the length of inactivity, for which there is none")
-		return
-	}
-	t := horizons[i]
-	r.HorizonDays = float64(r.InactivityDays)
-	if t.err != nil {
-		r.say("horizon of %g days, which is the length of inactivity; it takes more snapshots or more history", r.HorizonDays)
-		return
-	}
-	r.say("horizon of %g days, which is the length of inactivity: %d churners in training (%d customers)", r.HorizonDays, t.churners[0], t.customers[0])
-}
-
-// gap proposes a gap: the time it takes until 95 of 100 events are known, and
-// where customers are lost for good a week in which something can be done.
-func (x *doctor) gap() {
-	r, d := &x.out.Proposal, &x.plan.Definition
-	late, of := 0.0, ""
-	for _, t := range x.out.Tables {
-		if t.lags == nil || t.Table == event.Attributes.String() || t.lags.n == 0 {
-			continue
-		}
-		if q := math.Ceil(t.lags.quantile(0.95)); q > late {
-			late, of = q, t.Table
-		}
-	}
-	lastDays := slices.ContainsFunc(x.out.Findings, func(f Finding) bool { return f.Check == "last days" })
-	r.GapDays = late
-	why := "events are known when they happen, as far as recorded_at says"
-	if late > 0 {
-		why = fmt.Sprintf("95 %% of %s is known by then", of)
-	}
-	if d.Kind != "inactivity" && r.GapDays < 7 {
-		r.GapDays, why = 7, "less leaves no time to act before a customer is lost"
-	}
-	if lastDays && r.GapDays < leakDays.Days() {
-		r.GapDays, why = leakDays.Days(), "what happens in the days before is part of leaving"
-	}
-	r.say("gap of %g days: %s", r.GapDays, why)
-	if d.Gap.Days() < r.GapDays {
-		x.find("advice", "gap", "gap", "the gap is %s; the data suggests %gd: %s", d.Gap, r.GapDays, why)
 	}
 }

@@ -27,7 +27,7 @@ var nan = Float(math.NaN())
 // times tells what is wrong with the times of a stream.
 func (x *doctor) times(t *TableReport) {
 	if t.Events == 0 {
-		if slices.ContainsFunc(x.plan.Files, func(f event.FileReport) bool { return f.Table == t.Table && f.Rows == f.Skipped }) {
+		if slices.ContainsFunc(x.in.Files, func(f event.FileReport) bool { return f.Table == t.Table && f.Rows == f.Skipped }) {
 			return // told of the file
 		}
 		x.find("warning", "empty", t.Table, "there are sources for %s, and no event came of them: are the files empty, or the mapping wrong?", t.Table)
@@ -92,7 +92,7 @@ func (x *doctor) gaps(t *TableReport) {
 	switch usual := float64(dayOf(t.Last)-dayOf(t.First)+1-int64(t.GapDays)) / float64(t.ActiveDays); {
 	case stray(t.afterGap):
 		severity := "warning"
-		if event.Duration(t.GapDays)*event.Day >= x.plan.Definition.Horizon { // all would seem to have left
+		if event.Duration(t.GapDays)*event.Day >= x.in.Definition.Horizon { // all would seem to have left
 			severity = "error"
 		}
 		x.find(severity, "stray", t.Table, "the last %d of %d events of %s lie beyond %d days without any, from %s on: if their times are wrong, so is the end of the data; mend them, or set training.through: %s",
@@ -103,7 +103,7 @@ func (x *doctor) gaps(t *TableReport) {
 		x.find("warning", "gap", t.Table, "no event of %s for %d days from %s on, where otherwise there are some every %.1f days: is a part of the export missing? Give it, or snapshots that look across it learn from a silence that was none",
 			t.Table, t.GapDays, dayName(t.GapFrom), usual)
 	}
-	quiet := int(dayOf(x.plan.Through-1) - dayOf(t.Last))
+	quiet := int(dayOf(x.in.Through-1) - dayOf(t.Last))
 	if t.Table != event.Attributes.String() && quiet >= minQuietDays && quiet > 3*t.GapDays {
 		x.find("warning", "stopped", t.Table, "%s stops on %s, %d days before the end of the data, and was never silent for more than %d before: give the rest, or end the data there (training.through)",
 			t.Table, dayName(t.Last), quiet, t.GapDays)
@@ -173,7 +173,7 @@ func (x *doctor) far(subject string, c *ColumnReport) {
 // customers tells what the table of customers lacks.
 func (x *doctor) customers(t *TableReport) {
 	signedUp, churned := &t.Columns[0], &t.Columns[1]
-	kind := x.plan.Definition.Kind
+	kind := x.in.Definition.Kind
 	if kind == "contract" && churned.Filled == 0 {
 		x.find("error", "no churned_at", "customers.churned_at", "churn is defined by contract, and no customer has a churned_at: map the column, or define churn by inactivity or payment")
 	}
@@ -193,8 +193,8 @@ func (x *doctor) customers(t *TableReport) {
 	if signedUp.Filled >= minLook && signedUp.First == signedUp.Last {
 		x.find("warning", "one instant", "customers.signed_up_at", "all customers signed up at %s: a default, or the time of a load; leave the column out", signedUp.First)
 	}
-	if x.plan.Through != event.Never && churned.Filled > 0 && churned.Last >= x.plan.Through {
-		x.find("warning", "future", "customers.churned_at", "churned_at goes to %s, beyond the end of the data, %s: of a notice given ahead this is right; check that it is one", churned.Last, x.plan.Through)
+	if x.in.Through != event.Never && churned.Filled > 0 && churned.Last >= x.in.Through {
+		x.find("warning", "future", "customers.churned_at", "churned_at goes to %s, beyond the end of the data, %s: of a notice given ahead this is right; check that it is one", churned.Last, x.in.Through)
 	}
 	if x.out.Customers < 500 {
 		x.find("advice", "few customers", "customers", "there are %d customers: figures of so few are uncertain; see the classes for what is missing", x.out.Customers)
@@ -203,9 +203,9 @@ func (x *doctor) customers(t *TableReport) {
 
 // files tells what the reading of the sources refused, and what it kept.
 func (x *doctor) files() {
-	x.out.Files = x.plan.Files
-	for i := range x.plan.Files {
-		f := &x.plan.Files[i]
+	x.out.Files = x.in.Files
+	for i := range x.in.Files {
+		f := &x.in.Files[i]
 		rows := f.Rows - f.Skipped
 		if rows == 0 {
 			x.find("warning", "empty", f.Path, "%s has no rows", f.Path)
@@ -213,8 +213,8 @@ func (x *doctor) files() {
 		}
 		if n := f.Rejected; n > 0 {
 			severity, what := "warning", "an import keeps them in the rejects file; mend the source or the mapping"
-			if share := ratio(n, rows); float64(share) > x.plan.MaxBadShare {
-				severity, what = "error", fmt.Sprintf("an import stops at %s (import.max_bad_share); mend the source or the mapping", percent(Float(x.plan.MaxBadShare)))
+			if share := ratio(n, rows); float64(share) > x.in.MaxBadShare {
+				severity, what = "error", fmt.Sprintf("an import stops at %s (import.max_bad_share); mend the source or the mapping", percent(Float(x.in.MaxBadShare)))
 			}
 			var why []string
 			for _, p := range f.Problems() {

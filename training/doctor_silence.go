@@ -119,7 +119,7 @@ func activityOf(d *model.Definition, tl *event.Timeline, times []event.Time) []e
 
 // silence holds the definition against the silences.
 func (x *doctor) silence() {
-	r := &x.out.Proposal
+	r := &x.proposal
 	x.out.Silences = x.silences.Report()
 	r.InactivityDays = x.silences.Propose()
 	if r.InactivityDays > 0 {
@@ -129,7 +129,7 @@ func (x *doctor) silence() {
 	} else {
 		r.say("no length of inactivity: at none of those looked at fewer than 10 %% came back, of at least %d customers with time to", minSilent)
 	}
-	d := &x.plan.Definition
+	d := &x.in.Definition
 	if d.Kind != "inactivity" {
 		return
 	}

@@ -54,7 +54,7 @@ type TableReport struct {
 	OfChurned    int `json:"of_churned"`
 	AfterChurn   int `json:"after_churn"`
 
-	Columns []ColumnReport `json:"columns"`
+	Columns []ColumnReport `json:"columns,omitempty"`
 
 	afterGap, beforeGap int // events on either side of the gap
 	recent, former      int // events in the last 28 days of data, and in the 28 before

@@ -13,7 +13,7 @@ func DoctorTable(t *Table, c Checkup) (*Diagnosis, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &doctor{plan: c}
+	x := &doctor{in: c}
 	x.out.Customers, x.out.Definition = len(t.Rows), c.Definition.String()
 	x.out.Findings = append(x.out.Findings, r.Findings...)
 	report := TableReport{Table: "table", Events: len(t.Rows), Customers: len(t.Rows), CustomerShare: 1, PerMonth: nan, LagMedian: nan, LagLongest: nan}

@@ -108,7 +108,7 @@ func (p *printer) files(files []event.FileReport) {
 
 func (p *printer) tables(tables []training.TableReport, all int) {
 	rows := [][]string{{"table", "events", "customers", "share", "first", "last", "longest gap", "a month", "late", "lag", "out of order",
-		"midnight", "repeats", "before sign-up", "after churn"}}
+		"midnight", "repeats", "replaced", "before sign-up", "after churn"}}
 	for i := range tables {
 		t := &tables[i]
 		if t.Table == "table" {
@@ -123,7 +123,7 @@ func (p *printer) tables(tables []training.TableReport, all int) {
 		}
 		rows = append(rows, []string{t.Table, count(t.Events), count(t.Customers), shareText(t.Customers, all), first, last, gap,
 			number(t.PerMonth, ""), shareText(t.Late, t.Timed), number(t.LagMedian, "d"), shareText(t.OutOfOrder, t.Timed),
-			shareText(t.Midnight, t.Events-t.Ahead), count(t.Repeats), shareText(t.BeforeSignUp, t.OfSignedUp), shareText(t.AfterChurn, t.OfChurned)})
+			shareText(t.Midnight, t.Events-t.Ahead), count(t.Repeats), count(t.Versions), shareText(t.BeforeSignUp, t.OfSignedUp), shareText(t.AfterChurn, t.OfChurned)})
 	}
 	p.table("Tables", rows)
 }
