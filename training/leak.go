@@ -14,11 +14,20 @@ import (
 // Finding is a sign that the data knows the future, or that it is not what it
 // seems.
 type Finding struct {
-	// Severity is error (the gate fails) or warning.
+	// Severity is error (the gate fails, the data is not fit), warning, or
+	// advice: what could be better.
 	Severity string `json:"severity"`
 	Check    string `json:"check"`
 	Subject  string `json:"subject"` // feature, kind or column
 	Text     string `json:"text"`
+}
+
+// bySeverity puts errors first and advice last, and leaves the rest in order.
+func bySeverity(list []Finding) {
+	rank := []string{"error", "warning", "advice"}
+	slices.SortStableFunc(list, func(a, b Finding) int {
+		return cmp.Compare(slices.Index(rank, a.Severity), slices.Index(rank, b.Severity))
+	})
 }
 
 // Limits of the checks.

@@ -18,6 +18,11 @@ import (
 // with it. An error is what would make the features wrong; a set that cannot be
 // read does not come this far.
 func Lint(ctx context.Context, src Source, p Plan) ([]Finding, error) {
+	return lint(ctx, src, p, nil)
+}
+
+// lint is Lint that shows each block of rows to look, unless that is nil.
+func lint(ctx context.Context, src Source, p Plan, look func(*Data)) ([]Finding, error) {
 	if err := p.defaults(); err != nil {
 		return nil, err
 	}
@@ -38,6 +43,9 @@ func Lint(ctx context.Context, src Source, p Plan) ([]Finding, error) {
 		data, _, err := compute(ctx, block, o, engine, p.Workers, nil)
 		if err == nil {
 			l.rows(data)
+			if look != nil {
+				look(data)
+			}
 		}
 		l.done += len(block)
 		p.Progress("computing features", l.done, checks.customers)
@@ -55,7 +63,7 @@ func Lint(ctx context.Context, src Source, p Plan) ([]Finding, error) {
 		return nil, err
 	}
 	out := append(checks.findings(), l.findings()...)
-	slices.SortStableFunc(out, func(a, b Finding) int { return cmp.Compare(a.Severity, b.Severity) }) // error, warning
+	bySeverity(out)
 	return out, nil
 }
 
@@ -114,26 +122,20 @@ func (l *linter) history(tl *event.Timeline) {
 			l.changing[c.Name]++
 		}
 	}
-	add := func(stream string, at, recorded event.Time) {
-		s := l.streams[stream]
-		s.events++
-		s.first = min(s.first, at)
-		s.least, s.most = min(s.least, recorded.Sub(at)), max(s.most, recorded.Sub(at))
-	}
-	for i := range tl.Engagements {
-		add("engagement", tl.Engagements[i].At, tl.Engagements[i].Recorded)
-	}
-	for i := range tl.Complaints {
-		add("complaints", tl.Complaints[i].At, tl.Complaints[i].Recorded)
-	}
-	for i := range tl.Payments {
-		add("payments", tl.Payments[i].At, tl.Payments[i].Recorded)
-	}
-	for i := range tl.Contacts {
-		add("contacts", tl.Contacts[i].At, tl.Contacts[i].Recorded)
-	}
-	for i := range tl.Changes {
-		add("attributes", tl.Changes[i].At, tl.Changes[i].Recorded)
+	var m []moment
+	for _, stream := range event.Streams()[event.Engagements:] {
+		m = moments(m[:0], tl, stream)
+		s := l.streams[stream.String()]
+		for i := range m {
+			if m[i].stands {
+				s.events++
+				s.first = min(s.first, m[i].at)
+			}
+			if !m[i].revised {
+				lag := m[i].recorded.Sub(m[i].at)
+				s.least, s.most = min(s.least, lag), max(s.most, lag)
+			}
+		}
 	}
 }
 

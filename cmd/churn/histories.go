@@ -62,24 +62,46 @@ func (a *app) histories(ctx context.Context, c *config, h historyFlags, p *progr
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	through, err := c.fixedThrough()
-	if err == nil && through == event.Never {
-		if through = g.Last().Add(1); through == event.Never {
-			err = errors.New("the sources have no events")
-		}
-	}
+	through, err := c.gatheredThrough(g)
 	if err != nil {
 		return nil, 0, nil, errors.Join(err, g.Close())
 	}
 	return g, through, g.Close, nil
 }
 
+// gatheredThrough is the end of the data of sources.
+func (c *config) gatheredThrough(g *event.Histories) (event.Time, error) {
+	through, err := c.fixedThrough()
+	if err == nil && through == event.Never {
+		if through = g.Last().Add(1); through == event.Never {
+			err = errors.New("the sources have no events")
+		}
+	}
+	return through, err
+}
+
 // gather puts the events of the sources in order. What was refused is reported
 // as by an import, on standard error, since the result goes to standard output.
 func (a *app) gather(ctx context.Context, c *config, h historyFlags, p *progress) (g *event.Histories, err error) {
+	var reports []event.FileReport
+	err = a.withRejects(c, func(o event.ImportOptions) error {
+		g, reports, err = gatherInputs(ctx, c, h, o, p)
+		return err
+	})
+	for _, r := range reports {
+		printRefused(a.stderr, &r)
+	}
+	if err != nil && g != nil {
+		err, g = errors.Join(err, g.Close()), nil
+	}
+	return g, err
+}
+
+// gatherInputs puts the events of the sources in order.
+func gatherInputs(ctx context.Context, c *config, h historyFlags, o event.ImportOptions, p *progress) (*event.Histories, []event.FileReport, error) {
 	inputs, err := c.chooseInputs("", nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	temp := h.temp
 	if temp == "" {
@@ -88,20 +110,9 @@ func (a *app) gather(ctx context.Context, c *config, h historyFlags, p *progress
 	// The runtime collects as often as that takes, and lets go of memory.
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(int64(h.memory), debug.SetMemoryLimit(-1))))
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // until then, as rarely as the limit allows
-	var reports []event.FileReport
-	err = a.withRejects(c, func(o event.ImportOptions) error {
-		o.Progress = func(path string, rows int) { p.show("reading "+path, rows, 0) }
-		g, reports, err = event.Gather(ctx, inputs, event.GatherOptions{ImportOptions: o, Memory: int64(h.memory), Dir: temp})
-		return err
-	})
-	p.finish()
-	for _, r := range reports {
-		printRefused(a.stderr, &r)
-	}
-	if err != nil && g != nil {
-		err, g = errors.Join(err, g.Close()), nil
-	}
-	return g, err
+	o.Progress = func(path string, rows int) { p.show("reading "+path, rows, 0) }
+	defer p.finish()
+	return event.Gather(ctx, inputs, event.GatherOptions{ImportOptions: o, Memory: int64(h.memory), Dir: temp})
 }
 
 // byteSize is a number of bytes, written 500MB or 2GB.

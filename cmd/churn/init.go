@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"churn/event"
 	"churn/features"
 	"churn/model"
+	"churn/training"
 )
 
 func (a *app) initCommand() *cobra.Command {
@@ -261,48 +263,26 @@ func (l *look) propose() project {
 	return p
 }
 
-// silences are the lengths of silence that are considered, in days.
-var silences = []int{30, 60, 90, 180, 365}
-
 // silence proposes the shortest length of silence after which fewer than one
 // in ten customers came back, and tells the shares.
 func (l *look) silence() (days int, table string) {
+	s := training.NewSilences(l.last)
+	for _, times := range l.activity {
+		slices.Sort(times)
+		s.Add(times)
+	}
 	var b strings.Builder
-	b.WriteString("Share of silences of N days that ended again within the data:")
-	chosen := 0
-	for _, n := range silences {
-		w := event.Duration(n) * event.Day
-		silent, back := 0, 0
-		for _, times := range l.activity {
-			slices.Sort(times)
-			for i, t := range times {
-				next := event.Never
-				if i+1 < len(times) {
-					next = times[i+1]
-				}
-				// Only silences that could have ended within the data by as much
-				// again are counted.
-				if t.Add(2*w) > l.last || next != event.Never && next.Sub(t) <= w {
-					continue
-				}
-				silent++
-				if next != event.Never {
-					back++
-				}
-			}
-		}
-		if silent < 20 {
-			fmt.Fprintf(&b, " %dd insufficient;", n)
+	b.WriteString("Share of customers silent for N days who came back within the data:")
+	for _, r := range s.Report() {
+		if math.IsNaN(float64(r.Share)) {
+			fmt.Fprintf(&b, " %dd insufficient;", r.Days)
 			continue
 		}
-		fmt.Fprintf(&b, " %dd %.0f%%;", n, 100*float64(back)/float64(silent))
-		if chosen == 0 && back*10 < silent {
-			chosen = n
-		}
+		fmt.Fprintf(&b, " %dd %.0f%%;", r.Days, 100*r.Share)
 	}
-	if chosen == 0 {
+	if days = s.Propose(); days == 0 {
 		b.WriteString(" none is below 10 %: a silence here is a lapse rather than an end.")
-		chosen = 30
+		days = 30
 	}
-	return chosen, b.String()
+	return days, b.String()
 }

@@ -24,7 +24,7 @@ const (
 	exitOK      = 0
 	exitFailed  = 1
 	exitUsage   = 2
-	exitRefused = 3 // by a gate
+	exitRefused = 3 // by a gate, or data by the doctor
 )
 
 func main() {
@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.As(err, &usage):
 		fmt.Fprintln(stderr, "Run 'churn --help' for usage.")
 		return exitUsage
-	case errors.Is(err, registry.ErrGate):
+	case errors.Is(err, registry.ErrGate), errors.Is(err, errUnfit):
 		return exitRefused
 	}
 	return exitFailed
@@ -85,7 +85,8 @@ func (a *app) command() *cobra.Command {
 		Long: `Churn turns engagement, complaints and payments into a calibrated probability
 that each customer leaves, the reasons for it, and the outreach worth its cost.
 
-Exit codes: 0 ok, 1 failed, 2 bad usage, 3 refused by a gate.`,
+Exit codes: 0 ok, 1 failed, 2 bad usage, 3 refused by a gate, or data
+found unfit by the doctor.`,
 		Example: `  churn simulate --out demo --customers 2000
   churn import --config demo/churn.yaml
   churn train --config demo/churn.yaml --promote
@@ -104,7 +105,7 @@ Exit codes: 0 ok, 1 failed, 2 bad usage, 3 refused by a gate.`,
 	f.StringVar(&a.model, "model", "", "name of the model, instead of the project file's")
 	f.BoolVar(&a.json, "json", false, "write the result as JSON to standard output")
 	f.BoolVar(&a.quiet, "quiet", false, "no progress on standard error")
-	root.AddCommand(a.simulateCommand(), a.initCommand(), a.importCommand(), a.featuresCommand(), a.trainCommand(),
+	root.AddCommand(a.simulateCommand(), a.initCommand(), a.importCommand(), a.doctorCommand(), a.featuresCommand(), a.trainCommand(),
 		a.evaluateCommand(), a.scoreCommand(), a.serveCommand(), a.modelsCommand())
 	usageArgs(root)
 	return root
