@@ -127,9 +127,9 @@ func (t *tally) add(tl *event.Timeline, through event.Time, heldOut bool) {
 // why counts what keeps a customer from being eligible.
 func (t *tally) why(i int, tl *event.Timeline) {
 	d := t.definition
-	if d.ActiveWithin = 0; eligible(&d, tl, t.times[i]) {
+	if d.ActiveWithin = 0; eligible(&d, tl, t.times[i]) == Stayed {
 		t.kept[i][0]++
-	} else if d.MinTenure = 0; eligible(&d, tl, t.times[i]) {
+	} else if d.MinTenure = 0; eligible(&d, tl, t.times[i]) == Stayed {
 		t.kept[i][1]++
 	}
 }
@@ -223,14 +223,14 @@ func (x *doctor) class() {
 // needs says what each part is short of. weeks are those of the snapshots, 0
 // without times.
 func (x *doctor) needs(weeks float64) {
-	what := [][]Need{
-		{{For: "logistic regression", Churners: minLogisticChurners}, {For: "boosting", Churners: minBoostingChurners}, {For: "a random forest", Churners: minForestChurners}},
-		{{For: "beta calibration", Churners: minBetaChurners}, {For: "isotonic calibration", Churners: minIsotonicChurners}},
-		{{For: "a verdict of the gate", Churners: minTestChurners}},
+	what := map[string][]Need{
+		"training":    {{For: "logistic regression", Churners: minLogisticChurners}, {For: "boosting", Churners: minBoostingChurners}, {For: "a random forest", Churners: minForestChurners}},
+		"calibration": {{For: "beta calibration", Churners: minBetaChurners}, {For: "isotonic calibration", Churners: minIsotonicChurners}},
+		"test":        {{For: "a verdict of the gate", Churners: minTestChurners}},
 	}
 	for k := range x.out.Parts {
 		p := &x.out.Parts[k]
-		p.Needs = what[k]
+		p.Needs = what[p.Name]
 		if p.Churners == 0 || p.Churners == p.Rows {
 			x.find("error", "one class", p.Name, "the %s part has %d rows and %d churners: nothing can be learned without both kinds; check the definition of churn, or give more history", p.Name, p.Rows, p.Churners)
 		}

@@ -52,7 +52,7 @@ func DoctorTable(t *Table, c Checkup) (*Diagnosis, error) {
 	for _, p := range []struct {
 		name string
 		data *Data
-	}{{"training", pt.train}, {"calibration", pt.calibration}, {"test", pt.test}} {
+	}{{"training", pt.train}, {"test", pt.test}} {
 		n := p.data.Positives()
 		x.out.Parts = append(x.out.Parts, PartReport{Name: p.name, Rows: len(p.data.Observations), Churners: n, ChurnedCustomers: n})
 	}
