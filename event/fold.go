@@ -8,7 +8,7 @@ import (
 // folder makes a history of the rows of one customer, as a database would of
 // the same rows in the same order.
 type folder struct {
-	records bool         // whether any customer has a record
+	records bool         // whether any customer had a record
 	reports []FileReport // what is counted
 	// conflicts are events that were not kept, last is when the last event
 	// happened, hashes are those of the ids that were given.
@@ -40,7 +40,7 @@ func (f *folder) fold(id string, rows []gatheredRow) (*Customer, []Event) {
 		report := &f.reports[r.input]
 		if r.customer != nil {
 			if !recorded {
-				recorded = true
+				recorded, f.records = true, true
 				*c = *r.customer
 				c.Consent = SortConsent(c.Consent)
 				report.Stored++
@@ -146,7 +146,7 @@ func (f *folder) merge(compare func(x, y placed) int) {
 }
 
 // signUps counts rows from before the customer signed up, and those of
-// customers without a record where others have one.
+// customers without a record.
 func (f *folder) signUps(c *Customer, recorded bool, rows []gatheredRow) {
 	for i := range rows {
 		r := &rows[i]
@@ -154,7 +154,7 @@ func (f *folder) signUps(c *Customer, recorded bool, rows []gatheredRow) {
 			continue
 		}
 		report := &f.reports[r.input]
-		if !recorded && f.records {
+		if !recorded {
 			report.UnknownCustomer++
 		} else if e := &r.events[0]; c.SignedUpAt != Never && e.At < c.SignedUpAt && e.Type != AttributeSet && !e.Cancelled {
 			report.BeforeSignUp++

@@ -33,7 +33,7 @@ func TestTimelineCodec(t *testing.T) {
 	}
 	w := newWords()
 	w.number("visit")
-	data := w.closed().appendTimeline(nil, want)
+	data := w.appendTimeline(nil, want)
 	for end := range len(data) + 1 {
 		keep := newKeeper()
 		d := decoder{data: data[:end], keep: &keep, words: w.list}

@@ -21,6 +21,14 @@ type Record struct {
 	Unknown []string
 }
 
+// customer is whom the record is about.
+func (r *Record) customer() string {
+	if r.Customer != nil {
+		return r.Customer.ID
+	}
+	return r.Events[0].Customer
+}
+
 // row gives the texts of one row by table column. It collects the first error
 // so that the builders below read straight down.
 type row struct {
