@@ -139,11 +139,15 @@ func (d *decoder) byte() byte {
 }
 
 func (d *decoder) uvarint() uint64 {
-	if len(d.data) > 0 && d.data[0] < 0x80 {
+	if len(d.data) > 0 && d.data[0] < 0x80 { // most are short, and need no call
 		v := d.data[0]
 		d.data = d.data[1:]
 		return uint64(v)
 	}
+	return d.long()
+}
+
+func (d *decoder) long() uint64 {
 	v, n := binary.Uvarint(d.data)
 	if n <= 0 {
 		d.data, d.err = nil, errCodec

@@ -299,6 +299,7 @@ type historyBlock struct {
 	page       []byte // for texts of one customer
 	words      *words
 	rows       []gatheredRow
+	timeline   Timeline
 }
 
 func (out *historyBlock) clear() {
@@ -331,7 +332,8 @@ func (out *historyBlock) make(in *rowBlock) error {
 		}
 		out.customers++
 		d.Add(c, events)
-		out.data = out.words.appendTimeline(appendText(out.data, c.ID), NewTimeline(*c, events))
+		out.timeline.make(*c, events)
+		out.data = out.words.appendTimeline(appendText(out.data, c.ID), &out.timeline)
 	}
 	out.digest = d.buffer
 	return nil

@@ -54,14 +54,14 @@ func (s *identities) reset() {
 
 // find returns the place among events of the one with the identity of e, or
 // puts down that it will be the next, unless it cancels.
-func (s *identities) find(e *Event, events []Event) (at int, found bool, hash uint64) {
+func (s *identities) find(e *Event, events []Event) (at int, found bool) {
 	if s.round == 0 {
 		s.reset()
 	}
 	if 2*s.used >= len(s.slots) {
 		s.grow()
 	}
-	hash = e.hash()
+	hash := e.hash()
 	for i := hash & uint64(len(s.slots)-1); ; i = (i + 1) & uint64(len(s.slots)-1) {
 		slot := &s.slots[i]
 		if slot.round != s.round {
@@ -69,10 +69,10 @@ func (s *identities) find(e *Event, events []Event) (at int, found bool, hash ui
 				*slot = identitySlot{hash, s.round, int32(len(events))}
 				s.used++
 			}
-			return len(events), false, hash
+			return len(events), false
 		}
 		if kept := &events[slot.at]; slot.hash == hash && kept.Type == e.Type && kept.ID == e.ID {
-			return int(slot.at), true, hash
+			return int(slot.at), true
 		}
 	}
 }
