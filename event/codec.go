@@ -157,6 +157,17 @@ func (d *decoder) long() uint64 {
 	return v
 }
 
+// fixed reads a number of eight bytes.
+func (d *decoder) fixed() uint64 {
+	if len(d.data) < 8 {
+		d.data, d.err = nil, errCodec
+		return 0
+	}
+	v := binary.LittleEndian.Uint64(d.data)
+	d.data = d.data[8:]
+	return v
+}
+
 func (d *decoder) varint() int64 {
 	v := d.uvarint()
 	return int64(v>>1) ^ -int64(v&1)
