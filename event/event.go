@@ -318,7 +318,7 @@ func isPlain(b []byte) bool {
 	bad := uint64(0) // the highest bit of bytes
 	for ; len(b) >= 8; b = b[8:] {
 		w := binary.LittleEndian.Uint64(b)
-		bad |= w | w + ones | ^(w | ones<<7 - ones*' ') // from 0x80 on, 0x7f, below a space
+		bad |= w | (w + ones) | ^((w | ones<<7) - ones*' ') // from 0x80 on, 0x7f, below a space
 	}
 	for _, c := range b {
 		if c < ' ' || c >= 0x7f {

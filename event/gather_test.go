@@ -62,7 +62,7 @@ func TestIdentities(t *testing.T) {
 			e := Event{ID: strings.Repeat("i", rng.IntN(40)) + fmt.Sprint(rng.IntN(100)), Type: Type(1 + rng.IntN(3))}
 			key := e.Type.String() + e.ID
 			want, there := at[key]
-			got, found := s.find(&e, events)
+			got, found := s.find(&e, events, len(events))
 			if found != there || there && got != want {
 				t.Fatalf("round %d: %s at %d, %v, want %d, %v", round, key, got, found, want, there)
 			}

@@ -53,8 +53,8 @@ func (s *identities) reset() {
 }
 
 // find returns the place among events of the one with the identity of e, or
-// puts down that it will be the next, unless it cancels.
-func (s *identities) find(e *Event, events []Event) (at int, found bool) {
+// puts down that its place is next, unless it cancels.
+func (s *identities) find(e *Event, events []Event, next int) (at int, found bool) {
 	if s.round == 0 {
 		s.reset()
 	}
@@ -66,10 +66,10 @@ func (s *identities) find(e *Event, events []Event) (at int, found bool) {
 		slot := &s.slots[i]
 		if slot.round != s.round {
 			if !e.Cancelled {
-				*slot = identitySlot{hash, s.round, int32(len(events))}
+				*slot = identitySlot{hash, s.round, int32(next)}
 				s.used++
 			}
-			return len(events), false
+			return next, false
 		}
 		if kept := &events[slot.at]; slot.hash == hash && kept.Type == e.Type && kept.ID == e.ID {
 			return int(slot.at), true

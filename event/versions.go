@@ -172,10 +172,10 @@ func byKey(a, b Event) int {
 // is empty.
 type Ledger struct {
 	first []Event // versions that came first, none of them a cancellation
-	// Ids that ascend differ from all before. While those of each type do, which
+	// Ids that ascend differ from all before. While those of a type do, which
 	// they mostly do, the last one is all there is to find.
 	last  [len(typeTable)]string
-	found bool // whether at has them all
+	found [len(typeTable)]bool // whether they have not, and at has them all
 	at    identities
 	more  map[identity][]Event
 }
@@ -185,8 +185,10 @@ func (l *Ledger) Len() int { return len(l.first) }
 
 // Reset empties the ledger and keeps its memory.
 func (l *Ledger) Reset() {
-	l.first, l.found = l.first[:0], false
+	l.first = l.first[:0]
+	l.at.reset()
 	clear(l.last[:])
+	clear(l.found[:])
 	clear(l.more)
 }
 
@@ -199,22 +201,23 @@ func (l *Ledger) Add(e *Event) (s Status, differs []string) {
 // find returns the place of the event with the identity of e, or puts down that
 // it will be the next, unless it cancels.
 func (l *Ledger) find(e *Event) (i int, there bool) {
-	last := &l.last[int(e.Type)%len(l.last)] // types that share one would do no harm
+	t := int(e.Type) % len(l.last) // types that share one would do no harm
 	switch {
-	case l.found:
-		return l.at.find(e, l.first)
-	case e.ID > *last:
+	case l.found[t]:
+		return l.at.find(e, l.first, len(l.first))
+	case e.ID > l.last[t]:
 		if !e.Cancelled {
-			*last = e.ID
+			l.last[t] = e.ID
 		}
 		return len(l.first), false
 	}
-	l.at.reset()
 	for i := range l.first {
-		l.at.find(&l.first[i], l.first[:i])
+		if int(l.first[i].Type)%len(l.last) == t {
+			l.at.find(&l.first[i], l.first, i)
+		}
 	}
-	l.found = true
-	return l.at.find(e, l.first)
+	l.found[t] = true
+	return l.at.find(e, l.first, len(l.first))
 }
 
 // add also tells whether the identity was not there before.
