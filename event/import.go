@@ -181,7 +181,7 @@ func (im *importer) file(ctx context.Context, in Input) error {
 		case err != nil:
 			return errors.Join(im.flush(ctx), err)
 		default:
-			bad = im.future(rd, rec)
+			bad = im.future(rd, &rec)
 		}
 		im.report.Rows++
 		if bad != nil {
@@ -202,8 +202,9 @@ func (im *importer) file(ctx context.Context, in Input) error {
 
 // future refuses a record in which something happened after the latest time.
 // What may be known ahead may lie there.
-func (im *importer) future(rd *Reader, rec Record) *RowError {
-	for _, e := range rec.Events {
+func (im *importer) future(rd *Reader, rec *Record) *RowError {
+	for i := range rec.Events {
+		e := &rec.Events[i]
 		if e.Cancelled && e.Recorded > im.o.Latest {
 			return rd.refuse(&FieldError{e.cancelColumn(), "lies in the future: check the time zone and unit"})
 		}

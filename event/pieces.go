@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// pieces are rows that can be handed out in parts. A part may be read in
-// another goroutine while the next ones are handed out. errNoPiece tells that
+// pieces are rows that can be handed out in parts. A part may be read, and
+// closed, in another goroutine while the next ones are handed out. errNoPiece tells that
 // what follows has to be read from the rows themselves.
 type pieces interface {
 	Piece() (Rows, error)
@@ -109,10 +109,11 @@ func (im *importer) batches(ctx context.Context, in Input, width int, done func(
 		return b, nil
 	}
 	return ordered(ctx, width, next, func(b *readBatch) (*readBatch, error) {
-		if b.rows != nil {
-			im.read(rd.of(b.rows), b)
+		if b.rows == nil {
+			return b, nil
 		}
-		return b, nil
+		im.read(rd.of(b.rows), b)
+		return b, b.rows.Close()
 	}, done)
 }
 
@@ -133,16 +134,16 @@ func (im *importer) read(rd *Reader, b *readBatch) {
 	for len(b.list) < batchRows || b.rows != nil {
 		before := rd.Skipped()
 		rec, err := rd.Read()
-		row := readRow{rec: rec, skipped: rd.Skipped() - before}
-		if err != nil && !errors.As(err, &row.bad) {
-			b.skipped, b.err = row.skipped, err
+		skipped := rd.Skipped() - before
+		bad, refused := err.(*RowError)
+		switch {
+		case err == nil:
+			bad = im.future(rd, &rec)
+		case !refused:
+			b.skipped, b.err = skipped, err
 			return
 		}
-		if row.bad == nil {
-			row.bad = im.future(rd, rec)
-		}
-		b.list = append(b.list, row)
-		if row.bad != nil {
+		if b.list = append(b.list, readRow{rec, bad, skipped}); bad != nil {
 			continue
 		}
 		customer := rec.customer()

@@ -110,9 +110,7 @@ type typedRows interface {
 type Reader struct {
 	file    string
 	rows    Rows
-	isTime  func(column int) bool // nil: none is
-	has     func(column int) bool // nil: all are there
-	typed   typedRows             // nil: cells are texts
+	row     row
 	plan    *plan
 	mapping Mapping
 	stream  Stream
@@ -170,13 +168,14 @@ func NewRowReader(rows Rows, name string, s Stream, m Mapping) (*Reader, error) 
 
 // ask finds out what the rows tell of their cells.
 func (r *Reader) ask() {
+	r.row.keep = &r.keep
 	if t, ok := r.rows.(interface{ IsTime(int) bool }); ok {
-		r.isTime = t.IsTime
+		r.row.isTime = t.IsTime
 	}
 	if h, ok := r.rows.(interface{ Has(int) bool }); ok {
-		r.has = h.Has
+		r.row.has = h.Has
 	}
-	r.typed, _ = r.rows.(typedRows)
+	r.row.typed, _ = r.rows.(typedRows)
 }
 
 // wantError is what the source says of a column that it cannot read. It names
@@ -240,8 +239,8 @@ func (r *Reader) Read() (Record, error) {
 				return Record{}, r.refuse(&FieldError{"", err.Error()})
 			}
 		}
-		if r.typed != nil && r.plan.skips != nil {
-			cells = r.typed.Texts()
+		if r.row.typed != nil && r.plan.skips != nil {
+			cells = r.row.typed.Texts()
 		}
 		if r.plan.skips != nil && slices.ContainsFunc(r.plan.skips, func(s skipRule) bool { return s.skips(cells) }) {
 			r.skipped++
@@ -273,8 +272,8 @@ func (r *Reader) refuse(reason error) *RowError {
 
 // build turns cells into a validated record with ids.
 func (r *Reader) build(cells []string) (Record, error) {
-	rw := row{plan: r.plan, cells: cells, isTime: r.isTime, has: r.has, typed: r.typed, keep: &r.keep}
-	rec, err := rw.record()
+	r.row.plan, r.row.cells, r.row.unknown, r.row.err = r.plan, cells, nil, nil
+	rec, err := r.row.record()
 	if err != nil {
 		return Record{}, err
 	}
@@ -324,8 +323,9 @@ func identify(events []Event, seen map[[16]byte]uint64) {
 // stay. Words that come again and again are kept once.
 type keeper struct {
 	words  map[string]string
-	last   string // customer
-	page   []byte // on which texts are kept that come once
+	near   [64]string // words that came lately, by how they look
+	last   string     // customer
+	page   []byte     // on which texts are kept that come once
 	events []Event
 }
 
@@ -355,6 +355,10 @@ func (k *keeper) word(s string) string {
 	if s == "" {
 		return ""
 	}
+	near := &k.near[(int(s[0])+7*int(s[len(s)-1])+29*len(s))%len(k.near)]
+	if *near == s {
+		return *near
+	}
 	w, ok := k.words[s]
 	if !ok {
 		w = strings.Clone(s)
@@ -362,6 +366,7 @@ func (k *keeper) word(s string) string {
 			k.words[w] = w
 		}
 	}
+	*near = w
 	return w
 }
 

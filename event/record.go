@@ -278,11 +278,13 @@ func (r *row) engagement() []Event {
 	if r.bare(colOccurredAt) {
 		return r.cancel(r.keep.list(1), Engagement)
 	}
-	e := Event{ID: r.id(), Customer: r.customer(), Type: Engagement,
+	events := r.keep.list(2)[:1]
+	e := &events[0] // most rows are of this table
+	*e = Event{ID: r.id(), Customer: r.customer(), Type: Engagement,
 		At: r.time(colOccurredAt), Kind: r.word(colKind)}
 	e.Value, e.HasValue = r.amount(colValue)
 	e.Recorded = r.known(e.At, colRecordedAt)
-	return r.cancel(append(r.keep.list(2), e), Engagement)
+	return r.cancel(events, Engagement)
 }
 
 func (r *row) complaint() (events []Event, untimed bool) {
