@@ -153,10 +153,8 @@ func (f *filling) add(out *historyBlock) error {
 	if out.last != Never && (f.last == Never || out.last > f.last) {
 		f.last = out.last
 	}
-	for _, hash := range out.hashes {
-		if err := f.hashes.add(hash); err != nil {
-			return err
-		}
+	if err := f.hashes.add(out.hashes); err != nil {
+		return err
 	}
 	out.head = out.words.appendList(out.head[:0], len(out.data))
 	n := int64(len(out.head) + len(out.data))

@@ -91,7 +91,7 @@ func TestHashes(t *testing.T) {
 				want[v] = true
 			}
 			for range n {
-				if err := h.add(v); err != nil {
+				if err := h.add([]uint64{v}); err != nil {
 					t.Fatal(err)
 				}
 			}

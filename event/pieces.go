@@ -133,20 +133,23 @@ func (im *importer) read(rd *Reader, b *readBatch) {
 	rd.keep = b.keep
 	for len(b.list) < batchRows || b.rows != nil {
 		before := rd.Skipped()
-		rec, err := rd.Read()
-		skipped := rd.Skipped() - before
-		bad, refused := err.(*RowError)
-		switch {
-		case err == nil:
-			bad = im.future(rd, &rec)
-		case !refused:
-			b.skipped, b.err = skipped, err
+		b.list = append(b.list, readRow{})
+		row := &b.list[len(b.list)-1]
+		err := rd.read(&row.rec)
+		row.skipped = rd.Skipped() - before
+		switch bad, refused := err.(*RowError); {
+		case refused:
+			row.bad = bad
+		case err != nil:
+			b.skipped, b.err, b.list = row.skipped, err, b.list[:len(b.list)-1]
 			return
+		default:
+			row.bad = im.future(rd, &row.rec)
 		}
-		if b.list = append(b.list, readRow{rec, bad, skipped}); bad != nil {
+		if row.bad != nil {
 			continue
 		}
-		customer := rec.customer()
+		customer := row.rec.customer()
 		if k := len(b.runs) - 1; k >= 0 && b.runs[k].customer == customer {
 			b.runs[k].end = len(b.list)
 		} else {

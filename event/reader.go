@@ -223,11 +223,17 @@ func (r *Reader) Skipped() int { return r.skipped }
 
 // Read returns the next record, io.EOF at the end, or an error. After a
 // *RowError the next call reads the next row; any other error is final.
-func (r *Reader) Read() (Record, error) {
+func (r *Reader) Read() (rec Record, err error) {
+	err = r.read(&rec)
+	return rec, err
+}
+
+// read fills a record that is empty. With an error it stays so.
+func (r *Reader) read(rec *Record) error {
 	for r.err == nil {
 		cells, err := r.rows.Next()
 		if bad, ok := err.(*RowError); ok {
-			return Record{}, bad
+			return bad
 		}
 		if err != nil {
 			r.err = err
@@ -236,7 +242,7 @@ func (r *Reader) Read() (Record, error) {
 		if len(r.plan.header) != len(r.rows.Columns()) {
 			// NDJSON: new keys may appear in any row.
 			if err := r.resolve(); err != nil {
-				return Record{}, r.refuse(&FieldError{"", err.Error()})
+				return r.refuse(&FieldError{"", err.Error()})
 			}
 		}
 		if r.row.typed != nil && r.plan.skips != nil {
@@ -246,14 +252,14 @@ func (r *Reader) Read() (Record, error) {
 			r.skipped++
 			continue
 		}
-		rec, err := r.build(cells)
-		if err != nil {
-			return Record{}, r.refuse(err)
+		if err := r.build(rec, cells); err != nil {
+			*rec = Record{}
+			return r.refuse(err)
 		}
 		rec.Line, _ = r.rows.Place()
-		return rec, nil
+		return nil
 	}
-	return Record{}, r.err
+	return r.err
 }
 
 // Close closes the rows below.
@@ -271,25 +277,24 @@ func (r *Reader) refuse(reason error) *RowError {
 }
 
 // build turns cells into a validated record with ids.
-func (r *Reader) build(cells []string) (Record, error) {
+func (r *Reader) build(rec *Record, cells []string) error {
 	r.row.plan, r.row.cells, r.row.unknown, r.row.err = r.plan, cells, nil, nil
-	rec, err := r.row.record()
-	if err != nil {
-		return Record{}, err
+	if err := r.row.record(rec); err != nil {
+		return err
 	}
 	if rec.Customer != nil {
-		return rec, rec.Customer.Validate()
+		return rec.Customer.Validate()
 	}
 	if r.seen != nil {
 		identify(rec.Events, r.seen)
 	}
 	for i := range rec.Events {
 		if err := rec.Events[i].validate(r.seen == nil); err != nil {
-			return Record{}, err
+			return err
 		}
 	}
 	rec.Events = r.keep.take(rec.Events)
-	return rec, nil
+	return nil
 }
 
 // identify gives the phases of a row without event_id a common content id.

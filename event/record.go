@@ -183,8 +183,7 @@ func (r *row) known(at Time, columns ...columnName) Time {
 }
 
 // record builds what the row says, without ids of rows that have none.
-func (r *row) record() (Record, error) {
-	var rec Record
+func (r *row) record(rec *Record) error {
 	switch r.plan.stream {
 	case Customers:
 		rec.Customer = r.person()
@@ -200,10 +199,10 @@ func (r *row) record() (Record, error) {
 		rec.Events = r.changes()
 	}
 	if r.err != nil {
-		return Record{}, r.err
+		return r.err
 	}
 	rec.Unknown = r.unknown
-	return rec, nil
+	return nil
 }
 
 func (r *row) person() *Customer {
