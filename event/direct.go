@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 )
@@ -22,8 +21,6 @@ var errUnordered = errors.New("not in order of customer")
 const (
 	// batchBytes is about what a batch takes with the events in it.
 	batchBytes = 3 << 19
-	// leastBatches of an input are in memory when it is read ahead.
-	leastBatches = 4
 	// blockRows is the least number of rows of a block, but for the last.
 	blockRows = 1 << 11
 )
@@ -31,8 +28,11 @@ const (
 // direct tries to make histories without sorting. It returns nil if that cannot
 // be done.
 func (h *Histories) direct(ctx context.Context, inputs []Input, o GatherOptions) (*filling, []FileReport, error) {
-	width := min(int(o.Memory)/4/batchBytes/max(1, len(inputs))/2, runtime.GOMAXPROCS(0))
-	if 2*width < leastBatches {
+	// Half of the memory is for batches: of each input one that is used, one
+	// that is handed out, and for each that is worked on one that waits.
+	each := int(o.Memory) / 2 / batchBytes / max(1, len(inputs))
+	width := min((each-3)/2, h.width)
+	if width < 1 {
 		return nil, nil, nil
 	}
 	for _, in := range inputs {

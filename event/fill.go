@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 )
@@ -77,6 +76,7 @@ func (h *Histories) attempt(ctx context.Context, g *gatherer, inputs []Input, re
 // filling is an attempt to make histories of rows: it comes to an end only if
 // no id turns out to be used by two customers, or it is known by whom first.
 type filling struct {
+	width     int
 	file      *os.File
 	w         *bufio.Writer
 	size      int64 // of the file
@@ -93,7 +93,7 @@ type filling struct {
 }
 
 func (h *Histories) newFilling(inputs []Input, memory int, rejects bool) (f *filling, err error) {
-	f = &filling{digest: NewDigest(), last: Never, hashes: hashes{dir: h.dir, limit: memory / 16},
+	f = &filling{width: h.width, digest: NewDigest(), last: Never, hashes: hashes{dir: h.dir, limit: memory / 16},
 		reports: make([]FileReport, len(inputs)), conflicts: make([][]*RowError, len(inputs)), refused: tempWriter{dir: h.dir}}
 	for i, in := range inputs {
 		f.reports[i].Path = in.Path
@@ -117,7 +117,7 @@ func (f *filling) close() {
 // run makes histories of all blocks.
 func (f *filling) run(ctx context.Context, next func() (*rowBlock, error)) error {
 	var idle sync.Pool
-	err := ordered(ctx, runtime.GOMAXPROCS(0), next, func(in *rowBlock) (*historyBlock, error) {
+	err := ordered(ctx, f.width, next, func(in *rowBlock) (*historyBlock, error) {
 		out, _ := idle.Get().(*historyBlock)
 		if out == nil {
 			out = &historyBlock{keep: newKeeper(), page: make([]byte, 0, 1<<15), words: newWords(),

@@ -18,6 +18,7 @@ type Histories struct {
 	fingerprint string
 	customers   int
 	last        Time
+	width       int // pieces that are worked on at a time
 }
 
 // piece is a part of the file with the whole histories of some customers.
@@ -37,6 +38,10 @@ type GatherOptions struct {
 	Dir string
 }
 
+// workerBytes is about what a processor needs that reads files, or makes or reads
+// histories.
+const workerBytes = 16 << 20
+
 // MinMemory is the least that Gather works with.
 const MinMemory = 1 << 20
 
@@ -52,7 +57,7 @@ func Gather(ctx context.Context, inputs []Input, o GatherOptions) (_ *Histories,
 	if o.Memory < MinMemory {
 		return nil, nil, fmt.Errorf("memory of %d bytes: give at least %d", o.Memory, MinMemory)
 	}
-	h := &Histories{last: Never}
+	h := &Histories{last: Never, width: max(1, min(runtime.GOMAXPROCS(0), int(o.Memory/workerBytes)))}
 	if h.dir, err = os.MkdirTemp(o.Dir, "churn-"); err != nil {
 		return nil, nil, err
 	}
@@ -66,7 +71,7 @@ func Gather(ctx context.Context, inputs []Input, o GatherOptions) (_ *Histories,
 		g := newGatherer(h.dir, int(o.Memory))
 		defer g.close()
 		im := newImporter(nil, o.ImportOptions)
-		im.gather = g
+		im.gather, im.width = g, h.width
 		if reports, err = im.files(ctx, inputs); err == nil {
 			f, err = h.sorted(ctx, g, inputs, o.Rejects != nil)
 		}
@@ -103,7 +108,7 @@ func (h *Histories) Last() Time { return h.last }
 // ids. The first error of fn ends the reading and is returned as it is.
 func (h *Histories) Timelines(ctx context.Context, fn func(*Timeline) error) error {
 	next := 0
-	return ordered(ctx, runtime.GOMAXPROCS(0), func() (piece, error) {
+	return ordered(ctx, h.width, func() (piece, error) {
 		if next == len(h.pieces) {
 			return piece{}, io.EOF
 		}

@@ -151,6 +151,7 @@ type importer struct {
 	o         ImportOptions
 	rejects   *csv.Writer
 	gather    *gatherer // sorts instead, where there is no sink
+	width     int       // batches that are read at a time then
 	report    *FileReport
 	input     int // number of the file
 	events    []Event

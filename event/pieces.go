@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -63,7 +62,7 @@ func (b *readBatch) release() {
 
 // gatherFile reads a file and sorts what it says.
 func (im *importer) gatherFile(ctx context.Context, in Input) error {
-	err := im.batches(ctx, in, runtime.GOMAXPROCS(0), func(b *readBatch) error {
+	err := im.batches(ctx, in, im.width, func(b *readBatch) error {
 		defer b.release()
 		return im.take(b)
 	})
