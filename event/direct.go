@@ -69,20 +69,23 @@ func (h *Histories) direct(ctx context.Context, inputs []Input, o GatherOptions)
 		}
 	}()
 	if err == nil {
-		err = f.complete(from, o.Rejects)
+		err = f.complete(from)
 	}
-	switch {
-	case err == nil:
-		return f, reports, nil
-	case ctx.Err() == nil:
-		err = nil // it will come again, if it is one
+	if err != nil {
+		f.close()
+		return nil, reports, ctx.Err() // any other comes again, if it is one
 	}
-	f.close()
-	return nil, reports, err
+	for _, l := range from.lanes {
+		if err := l.rejects.copy(o.Rejects); err != nil {
+			f.close()
+			return nil, reports, err
+		}
+	}
+	return f, reports, nil
 }
 
 // complete ends an attempt that has gone well up to here.
-func (f *filling) complete(from *merging, rejects io.Writer) error {
+func (f *filling) complete(from *merging) error {
 	suspects, err := f.hashes.twice()
 	if err == nil && len(suspects) > 0 {
 		err = errUnordered // the rows themselves tell who used the id first
@@ -92,15 +95,7 @@ func (f *filling) complete(from *merging, rejects io.Writer) error {
 			err = l.im.flushRejects()
 		}
 	}
-	if err != nil || rejects == nil {
-		return err
-	}
-	for _, l := range from.lanes {
-		if err := l.rejects.copy(rejects); err != nil {
-			return err
-		}
-	}
-	return nil
+	return err
 }
 
 // lane is an input that is read ahead.

@@ -217,3 +217,27 @@ func TestDirectWrong(t *testing.T) {
 		}
 	}
 }
+
+// Words of which there are more than are numbered stay what they are, though the
+// memory of one customer's is that of the next.
+func TestManyWords(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("customer_id,occurred_at,kind\n")
+	const customers, kinds = 400, 30
+	kind := func(c, k int) string { return fmt.Sprintf("%05d", (c*kinds+k/2)*7919%100_000) }
+	for c := range customers {
+		for k := range kinds {
+			fmt.Fprintf(&b, "c%03d,2026-01-%02d,%s\n", c, 1+k, kind(c, k))
+		}
+	}
+	inputs := []Input{{Stream: Engagements, Path: file(t, "engagement.csv", b.String())}}
+	for _, memory := range []int64{MinMemory, 1 << 30} {
+		for c, tl := range gather(t, inputs, memory).timelines {
+			for k, e := range tl.Engagements {
+				if want := kind(c, k); e.Kind != want {
+					t.Fatalf("%d bytes: customer %d did %s at %d, want %s", memory, c, e.Kind, k, want)
+				}
+			}
+		}
+	}
+}
