@@ -21,7 +21,6 @@ func appendText(b []byte, s string) []byte {
 type words struct {
 	list []string // from 1 on; the first is empty
 	at   map[string]uint64
-	full bool
 	memo [64]struct { // of those that were asked for last
 		text string
 		at   uint64
@@ -32,8 +31,23 @@ func newWords() *words {
 	return &words{list: []string{"", ""}, at: map[string]uint64{"": 1}}
 }
 
-// closed numbers the same words and no others, in another goroutine.
-func (w *words) closed() *words { return &words{list: w.list, at: w.at, full: true} }
+// reset forgets all words, forget where they were.
+func (w *words) reset() {
+	clear(w.at)
+	w.at[""], w.list = 1, w.list[:2]
+	w.forget()
+}
+
+func (w *words) forget() { clear(w.memo[:]) }
+
+// appendList writes the words, and how many bytes are written with them.
+func (w *words) appendList(b []byte, size int) []byte {
+	b = binary.AppendUvarint(b, uint64(len(w.list)-2))
+	for _, s := range w.list[2:] {
+		b = appendText(b, s)
+	}
+	return binary.AppendUvarint(b, uint64(size))
+}
 
 func (w *words) append(b []byte, s string) []byte {
 	n := uint64(1)
@@ -54,7 +68,7 @@ func (w *words) number(s string) uint64 {
 	}
 	n, ok := w.at[s]
 	if !ok {
-		if w.full || len(w.list) >= maxWords || len(s) > MaxIDLength {
+		if len(w.list) >= maxWords || len(s) > MaxIDLength {
 			return 0
 		}
 		s = strings.Clone(s)
@@ -125,17 +139,32 @@ func (d *decoder) byte() byte {
 }
 
 func (d *decoder) uvarint() uint64 {
-	if len(d.data) > 0 && d.data[0] < 0x80 {
+	if len(d.data) > 0 && d.data[0] < 0x80 { // most are short, and need no call
 		v := d.data[0]
 		d.data = d.data[1:]
 		return uint64(v)
 	}
+	return d.long()
+}
+
+func (d *decoder) long() uint64 {
 	v, n := binary.Uvarint(d.data)
 	if n <= 0 {
 		d.data, d.err = nil, errCodec
 		return 0
 	}
 	d.data = d.data[n:]
+	return v
+}
+
+// fixed reads a number of eight bytes.
+func (d *decoder) fixed() uint64 {
+	if len(d.data) < 8 {
+		d.data, d.err = nil, errCodec
+		return 0
+	}
+	v := binary.LittleEndian.Uint64(d.data)
+	d.data = d.data[8:]
 	return v
 }
 
@@ -163,6 +192,16 @@ func (d *decoder) view() []byte {
 	b := d.data[:n]
 	d.data = d.data[n:]
 	return b
+}
+
+// list reads what words.appendList wrote, and what follows.
+func (d *decoder) list() (more decoder) {
+	more = decoder{keep: d.keep, words: append(d.words[:0], "", "")}
+	for n := d.uvarint(); n > 0 && d.err == nil; n-- {
+		more.words = append(more.words, d.keep.wordOf(d.view()))
+	}
+	d.words, more.data = more.words, d.view()
+	return more
 }
 
 // word reads what words.append wrote.

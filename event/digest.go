@@ -76,13 +76,27 @@ func (d *Digest) customer(c *Customer) {
 }
 
 func (d *Digest) event(e *Event) {
-	d.text(e.ID)
-	d.number(int64(e.Type))
-	d.number(int64(e.At))
-	d.number(int64(e.Recorded))
-	for _, s := range [...]string{e.Kind, e.Channel, e.Arm, e.Outcome} {
-		d.text(s)
+	from := len(d.buffer)
+	// Room for all at once; what is not needed is cut off.
+	d.buffer = slices.Grow(d.buffer, 12*8+len(e.ID)+len(e.Kind)+len(e.Channel)+len(e.Arm)+len(e.Outcome))
+	b := d.buffer[from:cap(d.buffer)]
+	n := 0
+	number := func(v int64) {
+		binary.LittleEndian.PutUint64(b[n:], uint64(v))
+		n += 8
 	}
+	text := func(s string) {
+		number(int64(len(s)))
+		n += copy(b[n:], s)
+	}
+	text(e.ID)
+	number(int64(e.Type))
+	number(int64(e.At))
+	number(int64(e.Recorded))
+	text(e.Kind)
+	text(e.Channel)
+	text(e.Arm)
+	text(e.Outcome)
 	has := int64(0)
 	if e.HasValue {
 		has = 1
@@ -90,11 +104,12 @@ func (d *Digest) event(e *Event) {
 	if e.Superseded != 0 {
 		has += 2
 	}
-	d.number(has)
+	number(has)
 	if e.HasValue {
-		d.number(int64(e.Value))
+		number(int64(e.Value))
 	}
 	if e.Superseded != 0 {
-		d.number(int64(e.Superseded))
+		number(int64(e.Superseded))
 	}
+	d.buffer = d.buffer[:from+n]
 }

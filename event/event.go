@@ -296,7 +296,7 @@ func CheckID(field, s string) error {
 		return &FieldError{field, "empty"}
 	case len(s) > MaxIDLength:
 		return &FieldError{field, fmt.Sprintf("longer than %d bytes", MaxIDLength)}
-	case strings.TrimSpace(s) != s:
+	case len(trim(s)) != len(s):
 		return &FieldError{field, "begins or ends with a space"}
 	}
 	return checkText(field, s)
@@ -306,12 +306,26 @@ func checkText(field, s string) error {
 	if len(s) > MaxTextLength {
 		return &FieldError{field, fmt.Sprintf("longer than %d bytes", MaxTextLength)}
 	}
-	for i := 0; i < len(s); i++ { // most texts are plain ASCII
-		if s[i] < ' ' || s[i] >= 0x7f {
-			return checkRunes(field, s)
-		}
+	if !isPlain(viewBytes(s)) {
+		return checkRunes(field, s)
 	}
 	return nil
+}
+
+// isPlain tells whether a text has nothing but printable ASCII, as most do.
+func isPlain(b []byte) bool {
+	const ones = 0x0101010101010101
+	bad := uint64(0) // the highest bit of bytes
+	for ; len(b) >= 8; b = b[8:] {
+		w := binary.LittleEndian.Uint64(b)
+		bad |= w | (w + ones) | ^((w | ones<<7) - ones*' ') // from 0x80 on, 0x7f, below a space
+	}
+	for _, c := range b {
+		if c < ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return bad&(ones<<7) == 0
 }
 
 func checkRunes(field, s string) error {

@@ -5,115 +5,55 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"sync"
 )
 
-// fill merges the rows into histories and counts what becomes of them.
-func (h *Histories) fill(ctx context.Context, im *importer, reports []FileReport) error {
-	f, err := h.attempt(ctx, im, reports, nil)
-	if err != nil {
+// fill takes the histories of an attempt that has come to its end.
+func (h *Histories) fill(f *filling, reports []FileReport, o ImportOptions) error {
+	defer f.hashes.close()
+	if err := f.end(reports, o); err != nil {
+		f.close()
 		return err
+	}
+	h.file, h.pieces, h.customers, h.last, h.fingerprint = f.file, f.pieces, f.customers, f.last, f.digest.Sum()
+	return nil
+}
+
+// sorted makes histories of what was gathered.
+func (h *Histories) sorted(ctx context.Context, g *gatherer, inputs []Input, rejects bool) (*filling, error) {
+	f, err := h.attempt(ctx, g, inputs, rejects, nil)
+	if err != nil {
+		return nil, err
 	}
 	suspects, err := f.hashes.twice()
-	f.hashes.close()
+	if err == nil && len(suspects) == 0 {
+		return f, nil
+	}
+	f.close()
 	if err != nil {
-		f.close()
-		return err
+		return nil, err
 	}
-	if len(suspects) > 0 {
-		f.close()
-		if len(suspects) > maxSuspects {
-			suspects = nil
-		}
-		stray, err := im.gather.strays(suspects)
-		if err != nil {
-			return err
-		}
-		defer stray.close()
-		if f, err = h.attempt(ctx, im, reports, stray); err != nil {
-			return err
-		}
-		f.hashes.close()
+	if len(suspects) > maxSuspects {
+		suspects = nil
 	}
-	copy(reports, f.reports)
-	h.file, h.pieces, h.customers, h.last = f.file, f.pieces, f.customers, f.last
-	h.words, h.fingerprint = im.gather.words.list, f.digest.Sum()
-	return f.keepRejects(im)
+	stray, err := g.strays(suspects)
+	if err != nil {
+		return nil, err
+	}
+	defer stray.close()
+	return h.attempt(ctx, g, inputs, rejects, stray)
 }
 
 // maxSuspects is how many ids are remembered to look at again.
 const maxSuspects = 1 << 20
 
-// filling is an attempt to make histories of rows: it comes to an end only if
-// no id turns out to be used by two customers, or it is known by whom first.
-type filling struct {
-	file      *os.File
-	w         *bufio.Writer
-	size      int64 // of the file
-	pieces    []piece
-	customers int
-	last      Time
-	digest    *Digest
-	hashes    hashes
-	reports   []FileReport
-	rejected  *os.File // rows for the rejects file
-	im        *importer
-}
-
-func (f *filling) close() {
-	f.file.Close()
-	if f.rejected != nil {
-		f.rejected.Close()
-	}
-}
-
-// keepRejects moves refused rows to where they belong.
-func (f *filling) keepRejects(im *importer) error {
-	if f.rejected == nil {
-		return nil
-	}
-	defer f.rejected.Close()
-	if err := errors.Join(f.im.flushRejects(), im.flushRejects()); err != nil {
-		return err
-	}
-	if _, err := f.rejected.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	_, err := io.Copy(im.o.Rejects, f.rejected)
-	return err
-}
-
-func (h *Histories) attempt(ctx context.Context, im *importer, reports []FileReport, stray *sorter) (_ *filling, err error) {
-	g := im.gather
-	f := &filling{digest: NewDigest(), last: Never, hashes: hashes{dir: h.dir, limit: g.memory / 16}, im: &importer{}}
-	for _, r := range reports {
-		r.Reasons, r.RefusedFor, r.Unknown = maps.Clone(r.Reasons), maps.Clone(r.RefusedFor), maps.Clone(r.Unknown)
-		r.Examples = slices.Clone(r.Examples)
-		f.reports = append(f.reports, r)
-	}
-	if f.file, err = tempFile(h.dir); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			f.close()
-			f.hashes.close()
-		}
-	}()
-	f.w = bufio.NewWriterSize(f.file, 1<<18)
-	if im.rejects != nil {
-		if f.rejected, err = tempFile(h.dir); err != nil {
-			return nil, err
-		}
-		f.im.rejects = csv.NewWriter(f.rejected)
-	}
+func (h *Histories) attempt(ctx context.Context, g *gatherer, inputs []Input, rejects bool, stray *sorter) (*filling, error) {
 	from := &grouping{words: g.words.list}
+	var err error
 	if from.rows, err = newCursor(g.rows); err != nil {
 		return nil, err
 	}
@@ -122,12 +62,66 @@ func (h *Histories) attempt(ctx context.Context, im *importer, reports []FileRep
 			return nil, err
 		}
 	}
+	f, err := h.newFilling(inputs, g.memory, rejects)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.run(ctx, from.next); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// filling is an attempt to make histories of rows: it comes to an end only if
+// no id turns out to be used by two customers, or it is known by whom first.
+type filling struct {
+	width     int
+	file      *os.File
+	w         *bufio.Writer
+	size      int64 // of the file
+	pieces    []piece
+	customers int
+	records   bool // whether any customer has one
+	last      Time
+	digest    *Digest
+	hashes    hashes
+	reports   []FileReport // what the histories add to those of reading
+	conflicts [][]*RowError
+	refused   tempWriter // rows for the rejects file
+	rejects   *csv.Writer
+}
+
+func (h *Histories) newFilling(inputs []Input, memory int, rejects bool) (f *filling, err error) {
+	f = &filling{width: h.width, digest: NewDigest(), last: Never, hashes: hashes{dir: h.dir, limit: memory / 16},
+		reports: make([]FileReport, len(inputs)), conflicts: make([][]*RowError, len(inputs)), refused: tempWriter{dir: h.dir}}
+	for i, in := range inputs {
+		f.reports[i].Path = in.Path
+	}
+	if rejects {
+		f.rejects = csv.NewWriter(&f.refused)
+	}
+	if f.file, err = tempFile(h.dir); err != nil {
+		return nil, err
+	}
+	f.w = bufio.NewWriterSize(f.file, 1<<18)
+	return f, nil
+}
+
+func (f *filling) close() {
+	f.file.Close()
+	f.refused.close()
+	f.hashes.close()
+}
+
+// run makes histories of all blocks.
+func (f *filling) run(ctx context.Context, next func() (*rowBlock, error)) error {
 	var idle sync.Pool
-	err = ordered(ctx, from.next, func(in *rowBlock) (*historyBlock, error) {
+	err := ordered(ctx, f.width, next, func(in *rowBlock) (*historyBlock, error) {
 		out, _ := idle.Get().(*historyBlock)
 		if out == nil {
-			out = &historyBlock{keep: newKeeper(), page: make([]byte, 0, 1<<15), words: g.words.closed(), folder: folder{records: g.records,
-				reports: make([]FileReport, len(reports)), seen: map[[16]byte]uint64{}}}
+			out = &historyBlock{keep: newKeeper(), page: make([]byte, 0, 1<<15), words: newWords(),
+				folder: folder{reports: make([]FileReport, len(f.reports)), seen: map[[16]byte]uint64{}}}
 		}
 		return out, out.make(in)
 	}, func(out *historyBlock) error {
@@ -137,44 +131,83 @@ func (h *Histories) attempt(ctx context.Context, im *importer, reports []FileRep
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err = f.w.Flush(); err != nil {
-		return nil, fmt.Errorf("sorting: %w", err)
+	if err := f.w.Flush(); err != nil {
+		return fmt.Errorf("sorting: %w", err)
 	}
-	return f, nil
+	return nil
 }
 
 // add keeps the histories of a block, the next one in order.
 func (f *filling) add(out *historyBlock) error {
 	f.customers += out.customers
+	f.records = f.records || out.records
 	f.digest.hash.Write(out.digest)
 	for i := range f.reports {
 		f.reports[i].add(&out.reports[i])
 	}
 	for _, c := range out.conflicts {
-		f.im.report = &f.reports[c.input]
-		f.im.conflict(&Event{Type: c.of}, c.line)
+		f.conflict(c)
 	}
 	if out.last != Never && (f.last == Never || out.last > f.last) {
 		f.last = out.last
 	}
-	for _, hash := range out.hashes {
-		if err := f.hashes.add(hash); err != nil {
-			return err
-		}
+	if err := f.hashes.add(out.hashes); err != nil {
+		return err
 	}
-	n := int64(len(out.data))
+	out.head = out.words.appendList(out.head[:0], len(out.data))
+	n := int64(len(out.head) + len(out.data))
 	if k := len(f.pieces) - 1; k >= 0 && f.pieces[k].size < pieceBytes {
 		f.pieces[k].size += n
 	} else {
 		f.pieces = append(f.pieces, piece{f.size, n})
 	}
 	f.size += n
+	f.w.Write(out.head) // an error comes again
 	if _, err := f.w.Write(out.data); err != nil {
 		return fmt.Errorf("sorting: %w", err)
 	}
 	return nil
+}
+
+// conflict notes an event that was not kept. There are few types of an input:
+// the first of each is kept, and counts them.
+func (f *filling) conflict(c conflict) {
+	list, bad := f.conflicts[c.input], conflictError(f.reports[c.input].Path, c.line, c.of)
+	if f.rejects != nil {
+		writeReject(f.rejects, bad)
+	}
+	for _, first := range list {
+		if first.Reason == bad.Reason {
+			first.Lines++
+			return
+		}
+	}
+	f.conflicts[c.input] = append(list, bad)
+}
+
+// end adds to the reports what became of the rows, and writes those that were
+// not kept to where they belong.
+func (f *filling) end(reports []FileReport, o ImportOptions) error {
+	for i := range reports {
+		if !f.records { // then they are unknown to nobody
+			f.reports[i].UnknownCustomer = 0
+		}
+		reports[i].add(&f.reports[i])
+		for _, bad := range f.conflicts[i] {
+			reports[i].note(bad)
+		}
+	}
+	defer f.refused.close()
+	if f.rejects == nil {
+		return nil
+	}
+	f.rejects.Flush()
+	if err := f.rejects.Error(); err != nil {
+		return err
+	}
+	return f.refused.copy(o.Rejects)
 }
 
 // cursor is a sorted list with its current record.
@@ -201,16 +234,18 @@ func (c *cursor) next() (err error) {
 	return err
 }
 
-// rowBlock is all rows of some customers, as they were gathered.
+// rowBlock is all rows of some customers, as they were gathered or in the
+// batches in which they were read.
 type rowBlock struct {
 	words     []string
 	data      []byte // of each row its length and its bytes
+	stretches []stretch
 	customers []rowsOf
 }
 
 type rowsOf struct {
 	customer string
-	end      int // in the data
+	end      int // in the data or stretches
 	strays   map[strayEvent]bool
 }
 
@@ -255,51 +290,70 @@ func (g *grouping) next() (*rowBlock, error) {
 // historyBlock is what becomes of a block of rows.
 type historyBlock struct {
 	folder
-	customers int
-	data      []byte // of the file
-	digest    []byte
-	keep      keeper
-	page      []byte // for texts of one customer
-	words     *words
-	rows      []gatheredRow
+	customers  int
+	head, data []byte // of the file
+	digest     []byte
+	keep       keeper
+	page       []byte // for texts of one customer
+	words      *words
+	rows       []gatheredRow
+	timeline   Timeline
 }
 
 func (out *historyBlock) clear() {
 	out.customers, out.data, out.digest = 0, out.data[:0], out.digest[:0]
-	out.conflicts, out.hashes = out.conflicts[:0], out.hashes[:0]
+	out.conflicts, out.hashes, out.records = out.conflicts[:0], out.hashes[:0], false
+	out.words.reset()
 	clear(out.reports)
 }
 
 func (out *historyBlock) make(in *rowBlock) error {
+	defer in.release()
 	out.last = Never
 	d := Digest{buffer: out.digest}
 	from := 0
 	for _, of := range in.customers {
-		rows := decoder{data: in.data[from:of.end], keep: &out.keep, words: in.words}
+		out.words.forget() // texts of the customer before are written over
+		out.rows = out.rows[:0]
+		if in.stretches != nil {
+			for i := range in.stretches[from:of.end] {
+				out.rows = in.stretches[from+i].appendRows(out.rows)
+			}
+		} else if err := out.decode(in, in.data[from:of.end], of.customer); err != nil {
+			return err
+		}
 		from = of.end
-		out.keep.page = out.page[:0]
-		n := 0
-		for ; len(rows.data) > 0; n++ {
-			if n == len(out.rows) {
-				out.rows = append(out.rows, gatheredRow{})
-			}
-			row := decoder{data: rows.view(), keep: &out.keep, words: in.words}
-			if err := out.rows[n].decode(&row, of.customer); err != nil {
-				return err
-			}
-		}
-		if rows.err != nil {
-			return rows.err
-		}
 		out.strays = of.strays
-		c, events := out.fold(of.customer, out.rows[:n])
+		c, events := out.fold(of.customer, out.rows)
 		if c == nil {
 			continue
 		}
 		out.customers++
 		d.Add(c, events)
-		out.data = out.words.appendTimeline(appendText(out.data, c.ID), NewTimeline(*c, events))
+		out.timeline.make(*c, events)
+		out.data = out.words.appendTimeline(appendText(out.data, c.ID), &out.timeline)
 	}
 	out.digest = d.buffer
 	return nil
+}
+
+// decode reads the rows of a customer as they were gathered.
+func (out *historyBlock) decode(in *rowBlock, data []byte, customer string) error {
+	rows := decoder{data: data, keep: &out.keep, words: in.words}
+	out.keep.page = out.page[:0]
+	for n := 0; len(rows.data) > 0; n++ {
+		out.rows = slices.Grow(out.rows, 1)[:n+1] // with the room for events that was there
+		row := decoder{data: rows.view(), keep: &out.keep, words: in.words}
+		if err := out.rows[n].decode(&row, customer); err != nil {
+			return err
+		}
+	}
+	return rows.err
+}
+
+// release lets go of the rows.
+func (b *rowBlock) release() {
+	for i := range b.stretches {
+		b.stretches[i].batch.release()
+	}
 }

@@ -8,7 +8,7 @@ import (
 // folder makes a history of the rows of one customer, as a database would of
 // the same rows in the same order.
 type folder struct {
-	records bool         // whether any customer has a record
+	records bool         // whether any customer had a record
 	reports []FileReport // what is counted
 	// conflicts are events that were not kept, last is when the last event
 	// happened, hashes are those of the ids that were given.
@@ -40,7 +40,7 @@ func (f *folder) fold(id string, rows []gatheredRow) (*Customer, []Event) {
 		report := &f.reports[r.input]
 		if r.customer != nil {
 			if !recorded {
-				recorded = true
+				recorded, f.records = true, true
 				*c = *r.customer
 				c.Consent = SortConsent(c.Consent)
 				report.Stored++
@@ -61,10 +61,9 @@ func (f *folder) fold(id string, rows []gatheredRow) (*Customer, []Event) {
 			if f.strays != nil && f.strays[strayEvent{r.row, uint32(k)}] {
 				status = Conflict
 			} else {
-				var hash uint64
 				var fresh bool
-				if status, _, hash, fresh = f.ledger.add(e); fresh && given {
-					f.hashes = append(f.hashes, hash)
+				if status, _, fresh = f.ledger.add(e); fresh && given {
+					f.hashes = append(f.hashes, e.hash())
 				}
 			}
 			report.count(status)
@@ -99,13 +98,15 @@ func (f *folder) sort(events []Event) []Event {
 	for i := range events {
 		f.order = append(f.order, placed{events[i].At, i})
 	}
-	f.merge(func(x, y placed) int {
+	if f.merge(func(x, y placed) int {
 		if x.at != y.at {
 			return cmp.Compare(x.at, y.at)
 		}
 		a, b := &events[x.i], &events[y.i]
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Type, b.Type))
-	})
+	}) {
+		return events
+	}
 	f.sorted = f.sorted[:0]
 	for _, p := range f.order {
 		f.sorted = append(f.sorted, events[p.i])
@@ -113,16 +114,17 @@ func (f *folder) sort(events []Event) []Event {
 	return f.sorted
 }
 
-// merge sorts the order. Rows mostly come in few stretches that are in order, of
-// one file each; more of them than that are sorted from scratch.
-func (f *folder) merge(compare func(x, y placed) int) {
+// merge sorts the order, and tells whether that was done already. Rows mostly
+// come in few stretches that are in order, of one file each; more of them than
+// that are sorted from scratch.
+func (f *folder) merge(compare func(x, y placed) int) (already bool) {
 	var ends [9]int
 	n := 0
 	for i := 1; i < len(f.order); i++ {
 		if compare(f.order[i-1], f.order[i]) > 0 {
 			if n == len(ends)-1 {
 				slices.SortFunc(f.order, compare)
-				return
+				return false
 			}
 			ends[n] = i
 			n++
@@ -143,10 +145,11 @@ func (f *folder) merge(compare func(x, y placed) int) {
 			}
 		}
 	}
+	return n == 0
 }
 
 // signUps counts rows from before the customer signed up, and those of
-// customers without a record where others have one.
+// customers without a record.
 func (f *folder) signUps(c *Customer, recorded bool, rows []gatheredRow) {
 	for i := range rows {
 		r := &rows[i]
@@ -154,7 +157,7 @@ func (f *folder) signUps(c *Customer, recorded bool, rows []gatheredRow) {
 			continue
 		}
 		report := &f.reports[r.input]
-		if !recorded && f.records {
+		if !recorded {
 			report.UnknownCustomer++
 		} else if e := &r.events[0]; c.SignedUpAt != Never && e.At < c.SignedUpAt && e.Type != AttributeSet && !e.Cancelled {
 			report.BeforeSignUp++

@@ -10,13 +10,12 @@ import (
 // same one turns up with two of them, which is rare, the rows are gone through
 // again to find who used it first.
 type gatherer struct {
-	dir     string
-	memory  int
-	rows    *sorter
-	row     uint64 // of all inputs, from 1
-	records bool   // whether any customer has a record
-	words   *words
-	value   []byte
+	dir    string
+	memory int
+	rows   *sorter
+	row    uint64 // of all inputs, from 1
+	words  *words
+	value  []byte
 }
 
 func newGatherer(dir string, memory int) *gatherer {
@@ -33,7 +32,6 @@ func (g *gatherer) add(input int, rec *Record) error {
 	b = binary.AppendUvarint(b, g.row)
 	b = binary.AppendUvarint(b, uint64(len(rec.Events)))
 	if c := rec.Customer; c != nil {
-		g.records = true
 		g.value = appendCustomer(b, c)
 		return g.rows.add(viewBytes(c.ID), g.value)
 	}

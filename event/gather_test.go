@@ -33,7 +33,7 @@ func TestTimelineCodec(t *testing.T) {
 	}
 	w := newWords()
 	w.number("visit")
-	data := w.closed().appendTimeline(nil, want)
+	data := w.appendTimeline(nil, want)
 	for end := range len(data) + 1 {
 		keep := newKeeper()
 		d := decoder{data: data[:end], keep: &keep, words: w.list}
@@ -62,7 +62,7 @@ func TestIdentities(t *testing.T) {
 			e := Event{ID: strings.Repeat("i", rng.IntN(40)) + fmt.Sprint(rng.IntN(100)), Type: Type(1 + rng.IntN(3))}
 			key := e.Type.String() + e.ID
 			want, there := at[key]
-			got, found, _ := s.find(&e, events)
+			got, found := s.find(&e, events, len(events))
 			if found != there || there && got != want {
 				t.Fatalf("round %d: %s at %d, %v, want %d, %v", round, key, got, found, want, there)
 			}
@@ -91,7 +91,7 @@ func TestHashes(t *testing.T) {
 				want[v] = true
 			}
 			for range n {
-				if err := h.add(v); err != nil {
+				if err := h.add([]uint64{v}); err != nil {
 					t.Fatal(err)
 				}
 			}

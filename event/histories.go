@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 )
 
 // Histories are the histories of all customers of some inputs, put in order in
@@ -14,10 +15,10 @@ type Histories struct {
 	dir         string
 	file        *os.File
 	pieces      []piece
-	words       []string
 	fingerprint string
 	customers   int
 	last        Time
+	width       int // pieces that are worked on at a time
 }
 
 // piece is a part of the file with the whole histories of some customers.
@@ -37,11 +38,16 @@ type GatherOptions struct {
 	Dir string
 }
 
+// workerBytes is about what a processor needs that reads files, or makes or reads
+// histories.
+const workerBytes = 16 << 20
+
 // MinMemory is the least that Gather works with.
 const MinMemory = 1 << 20
 
-// Gather reads the inputs as Import does and sorts what they say by customer,
-// in memory that does not grow with them. Identities, duplicates and conflicts
+// Gather reads the inputs as Import does and puts what they say in order of
+// customer, in memory that does not grow with them. Files that are in that order
+// already, by the bytes of the ids, are not sorted. Identities, duplicates and conflicts
 // are judged as by a database that had no events before, except that nobody
 // was erased; the report is that of an import. Close the histories.
 func Gather(ctx context.Context, inputs []Input, o GatherOptions) (_ *Histories, _ []FileReport, err error) {
@@ -51,7 +57,7 @@ func Gather(ctx context.Context, inputs []Input, o GatherOptions) (_ *Histories,
 	if o.Memory < MinMemory {
 		return nil, nil, fmt.Errorf("memory of %d bytes: give at least %d", o.Memory, MinMemory)
 	}
-	h := &Histories{last: Never}
+	h := &Histories{last: Never, width: max(1, min(runtime.GOMAXPROCS(0), int(o.Memory/workerBytes)))}
 	if h.dir, err = os.MkdirTemp(o.Dir, "churn-"); err != nil {
 		return nil, nil, err
 	}
@@ -60,15 +66,20 @@ func Gather(ctx context.Context, inputs []Input, o GatherOptions) (_ *Histories,
 			err = errors.Join(err, h.Close())
 		}
 	}()
-	g := newGatherer(h.dir, int(o.Memory))
-	defer g.close()
-	im := newImporter(nil, o.ImportOptions)
-	im.gather = g
-	reports, err := im.files(ctx, inputs)
-	if err != nil {
-		return nil, reports, err
+	f, reports, err := h.direct(ctx, inputs, o)
+	if f == nil && err == nil {
+		g := newGatherer(h.dir, int(o.Memory))
+		defer g.close()
+		im := newImporter(nil, o.ImportOptions)
+		im.gather, im.width = g, h.width
+		if reports, err = im.files(ctx, inputs); err == nil {
+			f, err = h.sorted(ctx, g, inputs, o.Rejects != nil)
+		}
 	}
-	if err := h.fill(ctx, im, reports); err != nil {
+	if err == nil {
+		err = h.fill(f, reports, o.ImportOptions)
+	}
+	if err != nil {
 		return nil, reports, err
 	}
 	return h, reports, nil
@@ -97,7 +108,7 @@ func (h *Histories) Last() Time { return h.last }
 // ids. The first error of fn ends the reading and is returned as it is.
 func (h *Histories) Timelines(ctx context.Context, fn func(*Timeline) error) error {
 	next := 0
-	return ordered(ctx, func() (piece, error) {
+	return ordered(ctx, h.width, func() (piece, error) {
 		if next == len(h.pieces) {
 			return piece{}, io.EOF
 		}
@@ -123,9 +134,15 @@ func (h *Histories) read(p piece) (some []*Timeline, err error) {
 		return nil, fmt.Errorf("sorting: %w", err)
 	}
 	keep := newKeeper()
-	d := decoder{data: data, keep: &keep, words: h.words}
-	for len(d.data) > 0 {
-		some = append(some, d.timeline(d.text()))
+	d := decoder{data: data, keep: &keep}
+	for len(d.data) > 0 && d.err == nil {
+		block := d.list()
+		for len(block.data) > 0 {
+			some = append(some, block.timeline(block.text()))
+		}
+		if block.err != nil {
+			return nil, block.err
+		}
 	}
 	return some, d.err
 }

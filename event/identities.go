@@ -53,26 +53,26 @@ func (s *identities) reset() {
 }
 
 // find returns the place among events of the one with the identity of e, or
-// puts down that it will be the next, unless it cancels.
-func (s *identities) find(e *Event, events []Event) (at int, found bool, hash uint64) {
+// puts down that its place is next, unless it cancels.
+func (s *identities) find(e *Event, events []Event, next int) (at int, found bool) {
 	if s.round == 0 {
 		s.reset()
 	}
 	if 2*s.used >= len(s.slots) {
 		s.grow()
 	}
-	hash = e.hash()
+	hash := e.hash()
 	for i := hash & uint64(len(s.slots)-1); ; i = (i + 1) & uint64(len(s.slots)-1) {
 		slot := &s.slots[i]
 		if slot.round != s.round {
 			if !e.Cancelled {
-				*slot = identitySlot{hash, s.round, int32(len(events))}
+				*slot = identitySlot{hash, s.round, int32(next)}
 				s.used++
 			}
-			return len(events), false, hash
+			return next, false
 		}
 		if kept := &events[slot.at]; slot.hash == hash && kept.Type == e.Type && kept.ID == e.ID {
-			return int(slot.at), true, hash
+			return int(slot.at), true
 		}
 	}
 }
@@ -96,9 +96,8 @@ func (s *identities) grow() {
 // their first bits; what does not fit into memory goes to a file.
 type hashes struct {
 	dir   string
-	limit int // bytes in memory
-	parts [256][]uint64
-	held  int
+	limit int      // bytes in memory
+	held  []uint64 // not in the file
 	file  *os.File
 	end   int64
 	runs  [256][]hashRun // in the file
@@ -106,13 +105,30 @@ type hashes struct {
 
 type hashRun struct{ from, n int64 }
 
-func (h *hashes) add(hash uint64) error {
-	p := &h.parts[hash>>56]
-	*p = append(*p, hash)
-	if h.held++; 16*h.held > h.limit { // as much room again for growing
+func (h *hashes) add(list []uint64) error {
+	h.held = append(h.held, list...)
+	if 24*len(h.held) > h.limit { // with the room for parting and writing them
 		return h.spill()
 	}
 	return nil
+}
+
+// parted returns the hashes by their first bits, and where each part ends.
+func parted(list []uint64) (parts []uint64, ends [256]int) {
+	var at [257]int
+	for _, v := range list {
+		at[v>>56+1]++
+	}
+	for i := range ends {
+		at[i+1] += at[i]
+	}
+	parts = make([]uint64, len(list))
+	for _, v := range list {
+		parts[at[v>>56]] = v
+		at[v>>56]++
+	}
+	copy(ends[:], at[:]) // each now is where the next part begins
+	return parts, ends
 }
 
 // spill moves all to the file.
@@ -123,15 +139,17 @@ func (h *hashes) spill() error {
 			return err
 		}
 	}
-	var b []byte
-	for i, p := range h.parts {
-		h.runs[i] = append(h.runs[i], hashRun{h.end + int64(len(b)), int64(len(p))})
-		for _, v := range p {
+	parts, ends := parted(h.held)
+	b := make([]byte, 0, 8*len(parts))
+	from := 0
+	for i, end := range ends {
+		h.runs[i] = append(h.runs[i], hashRun{h.end + int64(len(b)), int64(end - from)})
+		for _, v := range parts[from:end] {
 			b = binary.LittleEndian.AppendUint64(b, v)
 		}
-		h.parts[i] = p[:0]
+		from = end
 	}
-	h.held = 0
+	h.held = h.held[:0]
 	_, err := h.file.WriteAt(b, h.end)
 	h.end += int64(len(b))
 	if err != nil {
@@ -146,12 +164,18 @@ func (h *hashes) twice() (map[uint64]bool, error) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var failed error
+	held, ends := parted(h.held)
+	h.held = nil
 	parts := make(chan int)
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			var table []uint64
 			for i := range parts {
-				list, err := h.part(i)
+				from := 0
+				if i > 0 {
+					from = ends[i-1]
+				}
+				list, err := h.part(i, held[from:ends[i]:ends[i]])
 				var more []uint64
 				table, more = repeated(list, table)
 				mu.Lock()
@@ -165,7 +189,7 @@ func (h *hashes) twice() (map[uint64]bool, error) {
 			}
 		})
 	}
-	for i := range h.parts {
+	for i := range ends {
 		parts <- i
 	}
 	close(parts)
@@ -173,9 +197,8 @@ func (h *hashes) twice() (map[uint64]bool, error) {
 	return found, failed
 }
 
-// part returns all hashes that begin alike.
-func (h *hashes) part(i int) ([]uint64, error) {
-	list := h.parts[i]
+// part returns all hashes that begin alike: some, and those in the file.
+func (h *hashes) part(i int, list []uint64) ([]uint64, error) {
 	for _, r := range h.runs[i] {
 		b := make([]byte, 8*r.n)
 		if _, err := h.file.ReadAt(b, r.from); err != nil && (err != io.EOF || len(b) > 0) {
@@ -185,7 +208,7 @@ func (h *hashes) part(i int) ([]uint64, error) {
 			list = append(list, binary.LittleEndian.Uint64(b))
 		}
 	}
-	h.parts[i], h.runs[i] = nil, nil
+	h.runs[i] = nil
 	return list, nil
 }
 

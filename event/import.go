@@ -88,6 +88,10 @@ type FileReport struct {
 	Examples   []string       `json:"examples,omitempty"` // first refusal of each reason
 }
 
+func newReport(in Input) FileReport {
+	return FileReport{Path: in.Path, Table: in.Stream.String(), Reasons: map[string]int{}, RefusedFor: map[string]int{}, Unknown: map[string]int{}}
+}
+
 // ErrTooManyBadRows stops an import. What was stored stays; importing again
 // after mending the file or the mapping stores the rest.
 var ErrTooManyBadRows = errors.New("too many bad rows")
@@ -119,7 +123,7 @@ func newImporter(sink Sink, o ImportOptions) *importer {
 func (im *importer) files(ctx context.Context, inputs []Input) ([]FileReport, error) {
 	var reports []FileReport
 	for i, in := range inputs {
-		reports = append(reports, FileReport{Path: in.Path, Table: in.Stream.String(), Reasons: map[string]int{}, RefusedFor: map[string]int{}, Unknown: map[string]int{}})
+		reports = append(reports, newReport(in))
 		im.report, im.input = &reports[i], i
 		file := im.file
 		if im.gather != nil {
@@ -146,7 +150,8 @@ type importer struct {
 	sink      Sink
 	o         ImportOptions
 	rejects   *csv.Writer
-	gather    *gatherer // instead of a sink
+	gather    *gatherer // sorts instead, where there is no sink
+	width     int       // batches that are read at a time then
 	report    *FileReport
 	input     int // number of the file
 	events    []Event
@@ -177,7 +182,7 @@ func (im *importer) file(ctx context.Context, in Input) error {
 		case err != nil:
 			return errors.Join(im.flush(ctx), err)
 		default:
-			bad = im.future(rd, rec)
+			bad = im.future(rd, &rec)
 		}
 		im.report.Rows++
 		if bad != nil {
@@ -187,9 +192,7 @@ func (im *importer) file(ctx context.Context, in Input) error {
 			}
 			continue
 		}
-		if err := im.add(&rec); err != nil {
-			return err
-		}
+		im.add(&rec)
 		if len(im.events)+len(im.customers) >= im.o.Batch {
 			if err := im.flush(ctx); err != nil {
 				return err
@@ -200,8 +203,9 @@ func (im *importer) file(ctx context.Context, in Input) error {
 
 // future refuses a record in which something happened after the latest time.
 // What may be known ahead may lie there.
-func (im *importer) future(rd *Reader, rec Record) *RowError {
-	for _, e := range rec.Events {
+func (im *importer) future(rd *Reader, rec *Record) *RowError {
+	for i := range rec.Events {
+		e := &rec.Events[i]
 		if e.Cancelled && e.Recorded > im.o.Latest {
 			return rd.refuse(&FieldError{e.cancelColumn(), "lies in the future: check the time zone and unit"})
 		}
@@ -212,7 +216,8 @@ func (im *importer) future(rd *Reader, rec Record) *RowError {
 	return nil
 }
 
-func (im *importer) add(rec *Record) error {
+// count counts what a record says beside its events, and shows how far it is.
+func (im *importer) count(rec *Record) {
 	if rec.Untimed {
 		im.report.Untimed++
 	}
@@ -222,18 +227,19 @@ func (im *importer) add(rec *Record) error {
 		}
 		im.report.Unknown[u]++
 	}
-	if im.gather != nil {
-		if im.o.Progress != nil && im.report.Rows%im.o.Batch == 0 {
-			im.o.Progress(im.report.Path, im.report.Rows)
-		}
-		return im.gather.add(im.input, rec)
+	if im.sink == nil && im.o.Progress != nil && im.report.Rows%im.o.Batch == 0 {
+		im.o.Progress(im.report.Path, im.report.Rows)
 	}
+}
+
+func (im *importer) add(rec *Record) {
+	im.count(rec)
 	if c := rec.Customer; c != nil {
 		im.customers = append(im.customers, *c)
 		if at, ok := im.signedUp[c.ID]; !ok || at == Never {
 			im.signedUp[strings.Clone(c.ID)] = c.SignedUpAt // the id alone, not its row
 		}
-		return nil
+		return
 	}
 	im.events = append(im.events, rec.Events...)
 	for range rec.Events {
@@ -245,7 +251,6 @@ func (im *importer) add(rec *Record) error {
 	} else if ok && at != Never && first.At < at && first.Type != AttributeSet && !first.Cancelled {
 		im.report.BeforeSignUp++
 	}
-	return nil
 }
 
 func (im *importer) flush(ctx context.Context) error {
@@ -302,8 +307,12 @@ func (r *FileReport) count(s Status) {
 
 // conflict notes an event that was not kept.
 func (im *importer) conflict(e *Event, line int) {
-	im.note(&RowError{File: im.report.Path, Line: line, Lines: 1, Column: "event_id",
-		Reason: e.Type.String() + " of this id is there already, with other content: to correct it, give a later recorded_at"})
+	im.note(conflictError(im.report.Path, line, e.Type))
+}
+
+func conflictError(path string, line int, t Type) *RowError {
+	return &RowError{File: path, Line: line, Lines: 1, Column: "event_id",
+		Reason: t.String() + " of this id is there already, with other content: to correct it, give a later recorded_at"}
 }
 
 func (im *importer) clear() {
@@ -321,20 +330,28 @@ func (im *importer) reject(bad *RowError) {
 // note keeps what was not stored, and why, for the report and the rejects
 // file.
 func (im *importer) note(bad *RowError) {
+	im.report.note(bad)
+	if im.rejects != nil {
+		writeReject(im.rejects, bad)
+	}
+}
+
+func (r *FileReport) note(bad *RowError) {
 	reason := bad.Reason
 	if bad.Column != "" {
 		reason = bad.Column + ": " + reason
 	}
-	if len(im.report.Reasons) >= 100 && im.report.Reasons[reason] == 0 {
+	if len(r.Reasons) >= 100 && r.Reasons[reason] == 0 {
 		reason = "other" // a hundred kinds of error tell enough
 	}
-	if im.report.Reasons[reason] == 0 && len(im.report.Examples) < 20 {
-		im.report.Examples = append(im.report.Examples, bad.Error())
+	if r.Reasons[reason] == 0 && len(r.Examples) < 20 {
+		r.Examples = append(r.Examples, bad.Error())
 	}
-	im.report.Reasons[reason] += bad.Lines
-	if im.rejects != nil {
-		im.rejects.Write(append([]string{bad.File, strconv.Itoa(bad.Line), bad.Column, bad.Reason}, bad.Row...))
-	}
+	r.Reasons[reason] += bad.Lines
+}
+
+func writeReject(w *csv.Writer, bad *RowError) {
+	w.Write(append([]string{bad.File, strconv.Itoa(bad.Line), bad.Column, bad.Reason}, bad.Row...))
 }
 
 func (im *importer) tooMany(from int) error {

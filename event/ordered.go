@@ -3,7 +3,6 @@ package event
 import (
 	"context"
 	"io"
-	"runtime"
 	"sync"
 )
 
@@ -12,8 +11,8 @@ import (
 // The first error, of next other than io.EOF, of work or of done, ends it.
 //
 // next, work and done run in goroutines of their own, next and done in one each;
-// there are about two pieces a processor at a time.
-func ordered[P, R any](ctx context.Context, next func() (P, error), work func(P) (R, error), done func(R) error) error {
+// width pieces are worked on at a time, and as many wait.
+func ordered[P, R any](ctx context.Context, width int, next func() (P, error), work func(P) (R, error), done func(R) error) error {
 	type result struct {
 		made R
 		err  error
@@ -23,8 +22,7 @@ func ordered[P, R any](ctx context.Context, next func() (P, error), work func(P)
 		made  chan result
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	workers := runtime.GOMAXPROCS(0)
-	jobs, queue := make(chan job), make(chan chan result, workers)
+	jobs, queue := make(chan job), make(chan chan result, width)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
@@ -53,7 +51,7 @@ func ordered[P, R any](ctx context.Context, next func() (P, error), work func(P)
 			}
 		}
 	})
-	for range workers {
+	for range width {
 		wg.Go(func() {
 			for j := range jobs {
 				made, err := work(j.piece)

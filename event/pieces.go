@@ -6,10 +6,11 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
-// pieces are rows that can be handed out in parts. A part may be read in
-// another goroutine while the next ones are handed out. errNoPiece tells that
+// pieces are rows that can be handed out in parts. A part may be read, and
+// closed, in another goroutine while the next ones are handed out. errNoPiece tells that
 // what follows has to be read from the rows themselves.
 type pieces interface {
 	Piece() (Rows, error)
@@ -18,14 +19,19 @@ type pieces interface {
 var errNoPiece = errors.New("not to be parted")
 
 // readBatch is some records of a file, or the rows that they are read from.
+// Texts of the records lie in it, so it stays as it is until all who hold it
+// have let go.
 type readBatch struct {
 	rows    Rows // nil: they are read
 	list    []readRow
+	runs    []run // of the list
 	skipped int   // after the last of them
 	err     error // what ended reading
 	keep    keeper
 	events  []Event
 	page    []byte
+	held    atomic.Int32
+	idle    *sync.Pool
 }
 
 // readRow is a record or why there is none.
@@ -35,26 +41,58 @@ type readRow struct {
 	skipped int // before it
 }
 
+// run is rows of one customer one after the other, up to an end. Rows that are
+// bad are in any.
+type run struct {
+	customer string
+	end      int
+}
+
 // batchRows is how many rows are handed on at a time.
 const batchRows = 1 << 12
 
-// gatherFile reads a file, in several goroutines where that can be done, and
-// gathers what it says in its order.
+func (b *readBatch) hold() { b.held.Add(1) }
+
+func (b *readBatch) release() {
+	if b.held.Add(-1) == 0 {
+		b.rows, b.list, b.runs, b.skipped, b.err = nil, b.list[:0], b.runs[:0], 0, nil
+		b.idle.Put(b)
+	}
+}
+
+// gatherFile reads a file and sorts what it says.
 func (im *importer) gatherFile(ctx context.Context, in Input) error {
+	err := im.batches(ctx, in, im.width, func(b *readBatch) error {
+		defer b.release()
+		return im.take(b)
+	})
+	if err != nil {
+		return err
+	}
+	return im.tooMany(1)
+}
+
+// batches reads a file, a number of batches at a time where that can be done,
+// and hands them out in order, held once.
+func (im *importer) batches(ctx context.Context, in Input, width int, done func(*readBatch) error) error {
 	rd, err := in.Reader(ctx)
 	if err != nil {
 		return err
 	}
 	defer rd.Close()
-	rd.seen = nil // rows are numbered when they are sorted
+	rd.seen = nil // rows are numbered when they are in order
 	source, parted := rd.rows.(pieces)
 	ended := false
 	var idle sync.Pool
 	next := func() (*readBatch, error) {
 		b, _ := idle.Get().(*readBatch)
 		if b == nil {
-			b = &readBatch{keep: newKeeper(), events: make([]Event, batchRows), page: make([]byte, 0, 1<<17)}
+			b = &readBatch{keep: newKeeper(), idle: &idle, page: make([]byte, 0, 1<<17)}
+			if in.Stream != Customers {
+				b.events = make([]Event, batchRows)
+			}
 		}
+		b.hold()
 		if parted {
 			var err error
 			if b.rows, err = source.Piece(); err != errNoPiece {
@@ -69,21 +107,13 @@ func (im *importer) gatherFile(ctx context.Context, in Input) error {
 		ended = b.err != nil
 		return b, nil
 	}
-	err = ordered(ctx, next, func(b *readBatch) (*readBatch, error) {
-		if b.rows != nil {
-			im.read(rd.of(b.rows), b)
+	return ordered(ctx, width, next, func(b *readBatch) (*readBatch, error) {
+		if b.rows == nil {
+			return b, nil
 		}
-		return b, nil
-	}, func(b *readBatch) error {
-		err := im.take(b)
-		b.rows, b.list, b.skipped, b.err = nil, b.list[:0], 0, nil
-		idle.Put(b)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return im.tooMany(1)
+		im.read(rd.of(b.rows), b)
+		return b, b.rows.Close()
+	}, done)
 }
 
 // of reads rows that are a part of those of the reader.
@@ -102,20 +132,33 @@ func (im *importer) read(rd *Reader, b *readBatch) {
 	rd.keep = b.keep
 	for len(b.list) < batchRows || b.rows != nil {
 		before := rd.Skipped()
-		rec, err := rd.Read()
-		row := readRow{rec: rec, skipped: rd.Skipped() - before}
-		if err != nil && !errors.As(err, &row.bad) {
-			b.skipped, b.err = row.skipped, err
+		b.list = append(b.list, readRow{})
+		row := &b.list[len(b.list)-1]
+		err := rd.read(&row.rec)
+		row.skipped = rd.Skipped() - before
+		switch bad, refused := err.(*RowError); {
+		case refused:
+			row.bad = bad
+		case err != nil:
+			b.skipped, b.err, b.list = row.skipped, err, b.list[:len(b.list)-1]
 			return
+		default:
+			row.bad = im.future(rd, &row.rec)
 		}
-		if row.bad == nil {
-			row.bad = im.future(rd, rec)
+		if row.bad != nil {
+			continue
 		}
-		b.list = append(b.list, row)
+		customer := row.rec.customer()
+		if k := len(b.runs) - 1; k >= 0 && b.runs[k].customer == customer {
+			b.runs[k].end = len(b.list)
+		} else {
+			b.runs = append(b.runs, run{customer, len(b.list)})
+		}
 	}
 }
 
-// take gathers a batch.
+// take counts the rows of a batch, and sorts what they say if that is to be
+// done.
 func (im *importer) take(b *readBatch) error {
 	for i := range b.list {
 		row := &b.list[i]
@@ -128,8 +171,11 @@ func (im *importer) take(b *readBatch) error {
 			}
 			continue
 		}
-		if err := im.add(&row.rec); err != nil {
-			return err
+		im.count(&row.rec)
+		if im.gather != nil {
+			if err := im.gather.add(im.input, &row.rec); err != nil {
+				return err
+			}
 		}
 	}
 	im.report.Skipped += b.skipped

@@ -110,9 +110,7 @@ type typedRows interface {
 type Reader struct {
 	file    string
 	rows    Rows
-	isTime  func(column int) bool // nil: none is
-	has     func(column int) bool // nil: all are there
-	typed   typedRows             // nil: cells are texts
+	row     row
 	plan    *plan
 	mapping Mapping
 	stream  Stream
@@ -170,13 +168,14 @@ func NewRowReader(rows Rows, name string, s Stream, m Mapping) (*Reader, error) 
 
 // ask finds out what the rows tell of their cells.
 func (r *Reader) ask() {
+	r.row.keep = &r.keep
 	if t, ok := r.rows.(interface{ IsTime(int) bool }); ok {
-		r.isTime = t.IsTime
+		r.row.isTime = t.IsTime
 	}
 	if h, ok := r.rows.(interface{ Has(int) bool }); ok {
-		r.has = h.Has
+		r.row.has = h.Has
 	}
-	r.typed, _ = r.rows.(typedRows)
+	r.row.typed, _ = r.rows.(typedRows)
 }
 
 // wantError is what the source says of a column that it cannot read. It names
@@ -224,11 +223,17 @@ func (r *Reader) Skipped() int { return r.skipped }
 
 // Read returns the next record, io.EOF at the end, or an error. After a
 // *RowError the next call reads the next row; any other error is final.
-func (r *Reader) Read() (Record, error) {
+func (r *Reader) Read() (rec Record, err error) {
+	err = r.read(&rec)
+	return rec, err
+}
+
+// read fills a record that is empty. With an error it stays so.
+func (r *Reader) read(rec *Record) error {
 	for r.err == nil {
 		cells, err := r.rows.Next()
 		if bad, ok := err.(*RowError); ok {
-			return Record{}, bad
+			return bad
 		}
 		if err != nil {
 			r.err = err
@@ -237,24 +242,24 @@ func (r *Reader) Read() (Record, error) {
 		if len(r.plan.header) != len(r.rows.Columns()) {
 			// NDJSON: new keys may appear in any row.
 			if err := r.resolve(); err != nil {
-				return Record{}, r.refuse(&FieldError{"", err.Error()})
+				return r.refuse(&FieldError{"", err.Error()})
 			}
 		}
-		if r.typed != nil && r.plan.skips != nil {
-			cells = r.typed.Texts()
+		if r.row.typed != nil && r.plan.skips != nil {
+			cells = r.row.typed.Texts()
 		}
 		if r.plan.skips != nil && slices.ContainsFunc(r.plan.skips, func(s skipRule) bool { return s.skips(cells) }) {
 			r.skipped++
 			continue
 		}
-		rec, err := r.build(cells)
-		if err != nil {
-			return Record{}, r.refuse(err)
+		if err := r.build(rec, cells); err != nil {
+			*rec = Record{}
+			return r.refuse(err)
 		}
 		rec.Line, _ = r.rows.Place()
-		return rec, nil
+		return nil
 	}
-	return Record{}, r.err
+	return r.err
 }
 
 // Close closes the rows below.
@@ -272,25 +277,24 @@ func (r *Reader) refuse(reason error) *RowError {
 }
 
 // build turns cells into a validated record with ids.
-func (r *Reader) build(cells []string) (Record, error) {
-	rw := row{plan: r.plan, cells: cells, isTime: r.isTime, has: r.has, typed: r.typed, keep: &r.keep}
-	rec, err := rw.record()
-	if err != nil {
-		return Record{}, err
+func (r *Reader) build(rec *Record, cells []string) error {
+	r.row.plan, r.row.cells, r.row.unknown, r.row.err = r.plan, cells, nil, nil
+	if err := r.row.record(rec); err != nil {
+		return err
 	}
 	if rec.Customer != nil {
-		return rec, rec.Customer.Validate()
+		return rec.Customer.Validate()
 	}
 	if r.seen != nil {
 		identify(rec.Events, r.seen)
 	}
 	for i := range rec.Events {
 		if err := rec.Events[i].validate(r.seen == nil); err != nil {
-			return Record{}, err
+			return err
 		}
 	}
 	rec.Events = r.keep.take(rec.Events)
-	return rec, nil
+	return nil
 }
 
 // identify gives the phases of a row without event_id a common content id.
@@ -324,8 +328,9 @@ func identify(events []Event, seen map[[16]byte]uint64) {
 // stay. Words that come again and again are kept once.
 type keeper struct {
 	words  map[string]string
-	last   string // customer
-	page   []byte // on which texts are kept that come once
+	near   [64]string // words that came lately, by how they look
+	last   string     // customer
+	page   []byte     // on which texts are kept that come once
 	events []Event
 }
 
@@ -355,6 +360,10 @@ func (k *keeper) word(s string) string {
 	if s == "" {
 		return ""
 	}
+	near := &k.near[(int(s[0])+7*int(s[len(s)-1])+29*len(s))%len(k.near)]
+	if *near == s {
+		return *near
+	}
 	w, ok := k.words[s]
 	if !ok {
 		w = strings.Clone(s)
@@ -362,6 +371,7 @@ func (k *keeper) word(s string) string {
 			k.words[w] = w
 		}
 	}
+	*near = w
 	return w
 }
 

@@ -21,6 +21,14 @@ type Record struct {
 	Unknown []string
 }
 
+// customer is whom the record is about.
+func (r *Record) customer() string {
+	if r.Customer != nil {
+		return r.Customer.ID
+	}
+	return r.Events[0].Customer
+}
+
 // row gives the texts of one row by table column. It collects the first error
 // so that the builders below read straight down.
 type row struct {
@@ -175,8 +183,7 @@ func (r *row) known(at Time, columns ...columnName) Time {
 }
 
 // record builds what the row says, without ids of rows that have none.
-func (r *row) record() (Record, error) {
-	var rec Record
+func (r *row) record(rec *Record) error {
 	switch r.plan.stream {
 	case Customers:
 		rec.Customer = r.person()
@@ -192,10 +199,10 @@ func (r *row) record() (Record, error) {
 		rec.Events = r.changes()
 	}
 	if r.err != nil {
-		return Record{}, r.err
+		return r.err
 	}
 	rec.Unknown = r.unknown
-	return rec, nil
+	return nil
 }
 
 func (r *row) person() *Customer {
@@ -270,11 +277,13 @@ func (r *row) engagement() []Event {
 	if r.bare(colOccurredAt) {
 		return r.cancel(r.keep.list(1), Engagement)
 	}
-	e := Event{ID: r.id(), Customer: r.customer(), Type: Engagement,
+	events := r.keep.list(2)[:1]
+	e := &events[0] // most rows are of this table
+	*e = Event{ID: r.id(), Customer: r.customer(), Type: Engagement,
 		At: r.time(colOccurredAt), Kind: r.word(colKind)}
 	e.Value, e.HasValue = r.amount(colValue)
 	e.Recorded = r.known(e.At, colRecordedAt)
-	return r.cancel(append(r.keep.list(2), e), Engagement)
+	return r.cancel(events, Engagement)
 }
 
 func (r *row) complaint() (events []Event, untimed bool) {

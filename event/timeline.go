@@ -89,11 +89,30 @@ type Timeline struct {
 // many versions as a Ledger or Revised gives, and orders them. It sorts events
 // in place. The result does not depend on the order given.
 func NewTimeline(c Customer, events []Event) *Timeline {
-	slices.SortFunc(events, func(a, b Event) int {
-		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Recorded, b.Recorded),
-			cmp.Compare(a.ID, b.ID), cmp.Compare(a.Type, b.Type))
-	})
-	tl := &Timeline{Customer: c}
+	tl := &Timeline{}
+	tl.make(c, events)
+	return tl
+}
+
+// make is NewTimeline in the memory of a timeline that is not needed any more.
+func (tl *Timeline) make(c Customer, events []Event) {
+	*tl = Timeline{c, tl.Engagements[:0], tl.Complaints[:0], tl.Payments[:0], tl.Contacts[:0], tl.Changes[:0], 0}
+	n := 0
+	ordered := true
+	for i := range events {
+		if events[i].Type == Engagement {
+			n++
+		}
+		if i > 0 && events[i-1].At >= events[i].At && byTime(&events[i-1], &events[i]) > 0 {
+			ordered = false
+		}
+	}
+	if !ordered {
+		slices.SortFunc(events, func(a, b Event) int { return byTime(&a, &b) })
+	}
+	if n > cap(tl.Engagements) {
+		tl.Engagements = make([]EngagementEvent, 0, n)
+	}
 	cases, inCases := revised(events)
 	if inCases != nil {
 		for _, phases := range cases {
@@ -181,7 +200,12 @@ func NewTimeline(c Customer, events []Event) *Timeline {
 		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Recorded, b.Recorded),
 			cmp.Compare(a.Name, b.Name), cmp.Compare(a.Value, b.Value), cmp.Compare(a.Superseded, b.Superseded))
 	})
-	return tl
+}
+
+// byTime is the order in which events are put into a timeline.
+func byTime(a, b *Event) int {
+	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Recorded, b.Recorded),
+		cmp.Compare(a.ID, b.ID), cmp.Compare(a.Type, b.Type))
 }
 
 // Attribute is what an attribute of the customer was at t as it was known

@@ -2,30 +2,42 @@ package event
 
 import "encoding/binary"
 
-// appendTimeline writes a history, for a temporary file as the codec does.
+// What an item has.
+const (
+	hasNumber = 1 << iota
+	hasSecond
+	notZero
+	recordedLater
+	isSuperseded
+)
+
+func flag(is bool, flag byte) byte {
+	if is {
+		return flag
+	}
+	return 0
+}
+
+// appendTimeline writes a history, for a temporary file as the codec does. What
+// nearly all items have is written in eight bytes, which takes no time to read.
 func (w *words) appendTimeline(b []byte, tl *Timeline) []byte {
 	var last Time
-	at := func(t Time) {
-		b = binary.AppendVarint(b, int64(t-last))
-		last = t
-	}
-	begin := func(n int) {
-		b = binary.AppendUvarint(b, uint64(n))
-		last = 0
-	}
-	item := func(when, recorded, superseded Time, has bool) {
-		at(when)
-		b = binary.AppendVarint(b, int64(recorded-when))
-		flags := byte(0)
-		if has {
-			flags |= 1
+	begin := func(n int) { b = binary.AppendUvarint(b, uint64(n)) }
+	item := func(at, recorded, superseded Time, flags byte) {
+		if recorded != at {
+			flags |= recordedLater
 		}
 		if superseded != 0 {
-			flags |= 2
+			flags |= isSuperseded
 		}
-		if b = append(b, flags); superseded != 0 {
+		b = binary.LittleEndian.AppendUint64(append(b, flags), uint64(at))
+		if recorded != at {
+			b = binary.AppendVarint(b, int64(recorded-at))
+		}
+		if superseded != 0 {
 			b = binary.AppendVarint(b, int64(superseded))
 		}
+		last = at
 	}
 	phase := func(when, recorded Time) { // differences wrap around, so Never needs no case of its own
 		b = binary.AppendVarint(b, int64(when-last))
@@ -36,28 +48,25 @@ func (w *words) appendTimeline(b []byte, tl *Timeline) []byte {
 	begin(len(tl.Engagements))
 	for i := range tl.Engagements {
 		e := &tl.Engagements[i]
-		item(e.At, e.Recorded, e.Superseded, e.HasValue)
-		b = w.append(b, e.Kind)
-		b = binary.AppendVarint(b, int64(e.Value))
+		flags := flag(e.HasValue, hasNumber)
+		item(e.At, e.Recorded, e.Superseded, flags|flag(e.Value != 0, notZero))
+		if b = w.append(b, e.Kind); e.Value != 0 {
+			b = binary.LittleEndian.AppendUint64(b, uint64(e.Value))
+		}
 	}
 	begin(len(tl.Complaints))
 	for i := range tl.Complaints {
 		c := &tl.Complaints[i]
-		item(c.At, c.Recorded, c.Superseded, c.HasSeverity)
+		item(c.At, c.Recorded, c.Superseded, flag(c.HasSeverity, hasNumber)|flag(c.HasSatisfaction, hasSecond))
 		phase(c.ResolvedAt, c.ResolvedKnown)
 		b = w.append(w.append(appendText(b, c.ID), c.Category), c.Channel)
 		b = binary.AppendVarint(b, int64(c.Severity))
 		b = binary.AppendVarint(b, int64(c.Satisfaction))
-		has := byte(0)
-		if c.HasSatisfaction {
-			has = 1
-		}
-		b = append(b, has)
 	}
 	begin(len(tl.Payments))
 	for i := range tl.Payments {
 		p := &tl.Payments[i]
-		item(p.At, p.Recorded, p.Superseded, false)
+		item(p.At, p.Recorded, p.Superseded, 0)
 		phase(p.PaidAt, p.PaidKnown)
 		phase(p.FailedAt, p.FailedKnown)
 		phase(p.RefundedAt, p.RefundedKnown)
@@ -67,7 +76,7 @@ func (w *words) appendTimeline(b []byte, tl *Timeline) []byte {
 	begin(len(tl.Contacts))
 	for i := range tl.Contacts {
 		c := &tl.Contacts[i]
-		item(c.At, c.Recorded, c.Superseded, false)
+		item(c.At, c.Recorded, c.Superseded, 0)
 		for _, s := range [...]string{c.Action, c.Channel, c.Arm, c.Outcome} {
 			b = w.append(b, s)
 		}
@@ -76,7 +85,7 @@ func (w *words) appendTimeline(b []byte, tl *Timeline) []byte {
 	begin(len(tl.Changes))
 	for i := range tl.Changes {
 		c := &tl.Changes[i]
-		item(c.At, c.Recorded, c.Superseded, false)
+		item(c.At, c.Recorded, c.Superseded, 0)
 		b = w.append(w.append(b, c.Name), c.Value)
 	}
 	return b
@@ -87,7 +96,6 @@ func (d *decoder) timeline(customer string) *Timeline {
 	tl := &Timeline{Customer: Customer{ID: customer}}
 	var last Time
 	begin := func() int {
-		last = 0
 		n := d.uvarint()
 		if n > uint64(len(d.data)) { // each has some bytes
 			d.data, d.err = nil, errCodec
@@ -95,15 +103,16 @@ func (d *decoder) timeline(customer string) *Timeline {
 		}
 		return int(n)
 	}
-	item := func() (at, recorded, superseded Time, has bool) {
-		at = last + Time(d.varint())
-		last = at
-		recorded = at + Time(d.varint())
-		flags := d.byte()
-		if flags&2 != 0 {
+	item := func() (at, recorded, superseded Time, flags byte) {
+		flags = d.byte()
+		at = Time(d.fixed())
+		if last, recorded = at, at; flags&recordedLater != 0 {
+			recorded += Time(d.varint())
+		}
+		if flags&isSuperseded != 0 {
 			superseded = Time(d.varint())
 		}
-		return at, recorded, superseded, flags&1 != 0
+		return at, recorded, superseded, flags
 	}
 	phase := func() (at, recorded Time) {
 		at = last + Time(d.varint())
@@ -114,17 +123,21 @@ func (d *decoder) timeline(customer string) *Timeline {
 	tl.Engagements = room[EngagementEvent](begin())
 	for i := range tl.Engagements {
 		e := &tl.Engagements[i]
-		e.At, e.Recorded, e.Superseded, e.HasValue = item()
-		e.Kind, e.Value = d.word(), Amount(d.varint())
+		var flags byte
+		e.At, e.Recorded, e.Superseded, flags = item()
+		if e.Kind, e.HasValue = d.word(), flags&hasNumber != 0; flags&notZero != 0 {
+			e.Value = Amount(d.fixed())
+		}
 	}
 	tl.Complaints = room[ComplaintCase](begin())
 	for i := range tl.Complaints {
 		c := &tl.Complaints[i]
-		c.At, c.Recorded, c.Superseded, c.HasSeverity = item()
+		var flags byte
+		c.At, c.Recorded, c.Superseded, flags = item()
+		c.HasSeverity, c.HasSatisfaction = flags&hasNumber != 0, flags&hasSecond != 0
 		c.ResolvedAt, c.ResolvedKnown = phase()
 		c.ID, c.Category, c.Channel = d.text(), d.word(), d.word()
 		c.Severity, c.Satisfaction = Amount(d.varint()), Amount(d.varint())
-		c.HasSatisfaction = d.byte() == 1
 	}
 	tl.Payments = room[PaymentCase](begin())
 	for i := range tl.Payments {

@@ -172,6 +172,10 @@ func byKey(a, b Event) int {
 // is empty.
 type Ledger struct {
 	first []Event // versions that came first, none of them a cancellation
+	// Ids that ascend differ from all before. While those of a type do, which
+	// they mostly do, the last one is all there is to find.
+	last  [len(typeTable)]string
+	found [len(typeTable)]bool // whether they have not, and at has them all
 	at    identities
 	more  map[identity][]Event
 }
@@ -183,18 +187,42 @@ func (l *Ledger) Len() int { return len(l.first) }
 func (l *Ledger) Reset() {
 	l.first = l.first[:0]
 	l.at.reset()
+	clear(l.last[:])
+	clear(l.found[:])
 	clear(l.more)
 }
 
 // Add keeps an event and says what became of it. Differs is of a conflict.
 func (l *Ledger) Add(e *Event) (s Status, differs []string) {
-	s, differs, _, _ = l.add(e)
+	s, differs, _ = l.add(e)
 	return s, differs
 }
 
-// add also tells the hash of the identity, and whether it was not there before.
-func (l *Ledger) add(e *Event) (s Status, differs []string, hash uint64, fresh bool) {
-	i, there, hash := l.at.find(e, l.first)
+// find returns the place of the event with the identity of e, or puts down that
+// it will be the next, unless it cancels.
+func (l *Ledger) find(e *Event) (i int, there bool) {
+	t := int(e.Type) % len(l.last) // types that share one would do no harm
+	switch {
+	case l.found[t]:
+		return l.at.find(e, l.first, len(l.first))
+	case e.ID > l.last[t]:
+		if !e.Cancelled {
+			l.last[t] = e.ID
+		}
+		return len(l.first), false
+	}
+	for i := range l.first {
+		if int(l.first[i].Type)%len(l.last) == t {
+			l.at.find(&l.first[i], l.first, i)
+		}
+	}
+	l.found[t] = true
+	return l.at.find(e, l.first, len(l.first))
+}
+
+// add also tells whether the identity was not there before.
+func (l *Ledger) add(e *Event) (s Status, differs []string, fresh bool) {
+	i, there := l.find(e)
 	key := identity{e.ID, e.Type}
 	kept := l.more[key] // of no map as a rule, which costs nothing
 	switch {
@@ -203,18 +231,18 @@ func (l *Ledger) add(e *Event) (s Status, differs []string, hash uint64, fresh b
 	case !e.Cancelled:
 		l.first = append(l.first, *e)
 		if len(kept) > 0 {
-			return Cancelled, nil, hash, true
+			return Cancelled, nil, true
 		}
-		return Stored, nil, hash, true
+		return Stored, nil, true
 	case len(kept) == 0:
 		l.keep(key, e)
-		return Cancelled, nil, hash, true
+		return Cancelled, nil, true
 	}
 	r := Revise(kept, e)
 	if r.Keep {
 		l.keep(key, e)
 	}
-	return r.Status, r.Differs, hash, !there
+	return r.Status, r.Differs, !there
 }
 
 func (l *Ledger) keep(key identity, e *Event) {

@@ -143,7 +143,7 @@ func (a *app) buildFeatures(ctx context.Context, f *buildFlags) (err error) {
 	// Nearly all memory is that of histories and rows which come and go.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	if f.histories.fromSources {
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(int64(f.histories.memory), debug.SetMemoryLimit(-1))))
+		defer f.histories.limit()()
 	}
 	m, err := training.BuildMatrix(ctx, src, out, b)
 	p.finish()

@@ -27,7 +27,7 @@ func (h *historyFlags) register(cmd *cobra.Command) {
 	h.memory = 1 << 30
 	f := cmd.Flags()
 	f.BoolVar(&h.fromSources, "from-sources", false, "read the sources of the project file, instead of the database")
-	f.Var(&h.memory, "memory", "with --from-sources: memory for putting events in order, such as 500MB or 2GB")
+	f.Var(&h.memory, "memory", "with --from-sources: memory of the program until histories are in order, such as 500MB or 2GB")
 	f.StringVar(&h.temp, "temp", "", "with --from-sources: directory for temporary files (default: that of the system)")
 }
 
@@ -42,6 +42,22 @@ func (h *historyFlags) check(wide tableFlags) error {
 		return usagef("--memory and --temp are for --from-sources")
 	}
 	return nil
+}
+
+// programBytes are the pages of the program and its libraries themselves.
+const programBytes = 76 << 20
+
+// heap is what is left of the memory for what the program makes. Less than 128
+// MB in all does not suffice; then it is in proportion.
+func (h *historyFlags) heap() int64 {
+	return max(int64(h.memory)-programBytes, int64(h.memory)/32*13, event.MinMemory)
+}
+
+// limit has the runtime collect as often as the memory takes, and let go of it.
+func (h *historyFlags) limit() (done func()) {
+	before := debug.SetMemoryLimit(-1)
+	debug.SetMemoryLimit(min(h.heap(), before))
+	return func() { debug.SetMemoryLimit(before) }
 }
 
 // histories opens the database, or gathers the sources. It returns the end of
@@ -107,12 +123,11 @@ func gatherInputs(ctx context.Context, c *config, h historyFlags, o event.Import
 	if temp == "" {
 		temp = os.TempDir()
 	}
-	// The runtime collects as often as that takes, and lets go of memory.
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(min(int64(h.memory), debug.SetMemoryLimit(-1))))
+	defer h.limit()()
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // until then, as rarely as the limit allows
 	o.Progress = func(path string, rows int) { p.show("reading "+path, rows, 0) }
 	defer p.finish()
-	return event.Gather(ctx, inputs, event.GatherOptions{ImportOptions: o, Memory: int64(h.memory), Dir: temp})
+	return event.Gather(ctx, inputs, event.GatherOptions{ImportOptions: o, Memory: h.heap(), Dir: temp})
 }
 
 // byteSize is a number of bytes, written 500MB or 2GB.

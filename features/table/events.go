@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"churn/event"
 )
@@ -51,8 +52,9 @@ type eventRows struct {
 	r       *Reader
 	at      []int // among columns, of each column of the file; -1: not read
 	columns []column
-	piece   bool // one batch, which is there already
-	row     int  // of the batch
+	piece   bool       // one batch, which is there already
+	idle    *sync.Pool // of columns of pieces that were read
+	row     int        // of the batch
 	rows    int
 	line    int
 	cells   []string
@@ -89,13 +91,17 @@ func (e *eventRows) Want(used []bool) error {
 	return nil
 }
 
-// Piece reads a batch, for whoever asks for it.
+// Piece reads a batch, for whoever asks for it. Closing it lends its memory to
+// another.
 func (e *eventRows) Piece() (event.Rows, error) {
-	part := &eventRows{r: e.r, at: e.at, columns: make([]column, len(e.columns)), piece: true, line: e.line, cells: make([]string, len(e.cells))}
-	for k := range part.columns {
-		c, last := &part.columns[k], &e.columns[k]
-		c.text, c.ends, c.null = make([]byte, 0, cap(last.text)), make([]int, 0, cap(last.ends)), make([]bool, 0, cap(last.null))
-		c.ints, c.floats = make([]int64, 0, cap(last.ints)), make([]float64, 0, cap(last.floats))
+	if e.idle == nil {
+		e.idle = &sync.Pool{}
+	}
+	part := &eventRows{r: e.r, at: e.at, piece: true, idle: e.idle, line: e.line, cells: make([]string, len(e.cells))}
+	if old, ok := e.idle.Get().(*[]column); ok {
+		part.columns = *old
+	} else {
+		part.columns = make([]column, len(e.columns))
 	}
 	var err error
 	for part.rows == 0 {
@@ -103,7 +109,6 @@ func (e *eventRows) Piece() (event.Rows, error) {
 			return nil, err
 		}
 	}
-	e.columns = part.columns // to know how long they are
 	e.line += part.rows
 	return part, nil
 }
@@ -167,4 +172,10 @@ func (e *eventRows) Row() []string {
 	return row
 }
 
-func (e *eventRows) Close() error { return e.r.Close() }
+func (e *eventRows) Close() error {
+	if e.piece {
+		e.idle.Put(&e.columns)
+		return nil
+	}
+	return e.r.Close()
+}

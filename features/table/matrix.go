@@ -58,7 +58,7 @@ func otherLevel(levels []string) string {
 type MatrixWriter struct {
 	*Writer
 	matrixColumns
-	rows MatrixRows // until there are enough for a row group
+	rows int // in the columns, until there are enough for a row group
 }
 
 // NewMatrixWriter begins a file.
@@ -98,19 +98,12 @@ func newMatrixColumns(list []features.Feature, labels bool) (matrixColumns, []Fi
 
 // WriteRows adds rows, and keeps none of the slices.
 func (m *MatrixWriter) WriteRows(rows *MatrixRows) error {
-	group, width := m.groupRows(), len(m.features)
+	group := m.groupRows()
 	for from, n := 0, len(rows.Customers); from < n; {
-		to := min(n, from+group-len(m.rows.Customers))
-		m.rows.Customers = append(m.rows.Customers, rows.Customers[from:to]...)
-		m.rows.AsOf = append(m.rows.AsOf, rows.AsOf[from:to]...)
-		m.rows.HeldOut = append(m.rows.HeldOut, rows.HeldOut[from:to]...)
-		if m.labels {
-			m.rows.Churned = append(m.rows.Churned, rows.Churned[from:to]...)
-			m.rows.Reasons = append(m.rows.Reasons, rows.Reasons[from:to]...)
-			m.rows.Kinds = append(m.rows.Kinds, rows.Kinds[from:to]...)
-		}
-		m.rows.Values = append(m.rows.Values, rows.Values[from*width:to*width]...)
-		if from = to; len(m.rows.Customers) == group {
+		to := min(n, from+group-m.rows)
+		m.add(rows, from, to)
+		m.rows += to - from
+		if from = to; m.rows == group {
 			if err := m.writeGroup(); err != nil {
 				return err
 			}
@@ -129,17 +122,33 @@ func (m *MatrixWriter) Close() error {
 
 // writeGroup writes the rows at hand.
 func (m *MatrixWriter) writeGroup() error {
-	err := m.Write(len(m.rows.Customers), m.of(&m.rows))
-	m.rows.Clear()
+	err := m.Write(m.rows, m.columns)
+	m.rows = 0
+	m.clear()
 	return err
 }
 
 // of turns rows into columns, which are good until the next call.
 func (m *matrixColumns) of(rows *MatrixRows) []Values {
+	m.clear()
+	m.add(rows, 0, len(rows.Customers))
+	return m.columns
+}
+
+// clear empties the columns and keeps their memory.
+func (m *matrixColumns) clear() {
+	for i := range m.columns {
+		c := &m.columns[i]
+		*c = Values{c.Texts[:0], c.Numbers[:0], c.Instants[:0], c.Singles[:0], c.Flags[:0]}
+	}
+}
+
+// add turns some rows into columns, behind those that are there.
+func (m *matrixColumns) add(rows *MatrixRows, from, to int) {
 	c := m.columns
-	c[0].Texts, c[1].Instants = rows.Customers, rows.AsOf
-	c[2].Flags = c[2].Flags[:0]
-	for _, out := range rows.HeldOut {
+	c[0].Texts = append(c[0].Texts, rows.Customers[from:to]...)
+	c[1].Instants = append(c[1].Instants, rows.AsOf[from:to]...)
+	for _, out := range rows.HeldOut[from:to] {
 		flag := uint8(No)
 		if out {
 			flag = Yes
@@ -148,37 +157,36 @@ func (m *matrixColumns) of(rows *MatrixRows) []Values {
 	}
 	first := 3
 	if m.labels {
-		c[3].Flags, c[4].Texts, c[5].Texts = rows.Churned, rows.Reasons, rows.Kinds
+		c[3].Flags = append(c[3].Flags, rows.Churned[from:to]...)
+		c[4].Texts = append(c[4].Texts, rows.Reasons[from:to]...)
+		c[5].Texts = append(c[5].Texts, rows.Kinds[from:to]...)
 		first = 6
 	}
-	_ = everyColumn(len(m.features), func(j int) error { // none fails
-		m.turn(rows, j, &c[first+j])
+	width := len(m.features)
+	_ = everyColumn(width, func(j int) error { // none fails
+		m.turn(rows.Values[from*width:to*width], j, &c[first+j])
 		return nil
 	})
-	return c
 }
 
-// turn makes a column of a feature.
-func (m *matrixColumns) turn(rows *MatrixRows, j int, col *Values) {
-	f, n := &m.features[j], len(rows.Customers)
-	values := rows.Values[min(j, len(rows.Values)):]
+// turn adds to the column of a feature.
+func (m *matrixColumns) turn(values []float32, j int, col *Values) {
+	f, width := &m.features[j], len(m.features)
 	if f.Kind == features.Number {
-		singles := sized(&col.Singles, n)
-		for i := range singles {
-			singles[i] = values[i*len(m.features)]
+		for ; len(values) > 0; values = values[width:] {
+			col.Singles = append(col.Singles, values[j])
 		}
 		return
 	}
 	other := otherLevel(f.Levels)
-	texts := sized(&col.Texts, n)
-	for i := range texts {
-		switch v := values[i*len(m.features)]; {
+	for ; len(values) > 0; values = values[width:] {
+		switch v := values[j]; {
 		case v != v:
-			texts[i] = ""
+			col.Texts = append(col.Texts, "")
 		case v < 0:
-			texts[i] = other
+			col.Texts = append(col.Texts, other)
 		default:
-			texts[i] = f.Levels[int(v)]
+			col.Texts = append(col.Texts, f.Levels[int(v)])
 		}
 	}
 }

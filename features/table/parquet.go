@@ -303,6 +303,13 @@ func (p *parquetFile) read(w *wanted, out *column, rows int, text *int) error {
 		case total <= 0 || total > n || some > total:
 			return fmt.Errorf("it has fewer values than the file has rows")
 		}
+		if some == total && w.isText() {
+			if err := out.texts(p.values.bytes[:some], text); err != nil {
+				return fmt.Errorf("%w in %d rows", err, rows)
+			}
+			done += total
+			continue
+		}
 		k := 0
 		for i := range total {
 			null := top > 0 && defs[i] != top
@@ -320,12 +327,31 @@ func (p *parquetFile) read(w *wanted, out *column, rows int, text *int) error {
 				out.text = value(out.text, k, w)
 				out.ends = append(out.ends, len(out.text))
 				if *text += len(out.text) - before; *text > maxBatchText {
-					return fmt.Errorf("texts of more than %d bytes in %d rows", maxBatchText, rows)
+					return fmt.Errorf("%w in %d rows", errText, rows)
 				}
 			}
 			k++
 		}
 		done += total
+	}
+	return nil
+}
+
+var errText = fmt.Errorf("texts of more than %d bytes", maxBatchText)
+
+// isText tells whether values are texts as they are stored.
+func (c *parquetColumn) isText() bool {
+	return c.descr.PhysicalType() == parquet.Types.ByteArray && c.layout.kind != decimal
+}
+
+// texts adds texts none of which is missing.
+func (c *column) texts(list []parquet.ByteArray, text *int) error {
+	for _, b := range list {
+		if *text += len(b); *text > maxBatchText {
+			return errText
+		}
+		c.text = append(c.text, b...)
+		c.ends = append(c.ends, len(c.text))
 	}
 	return nil
 }

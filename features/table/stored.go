@@ -44,30 +44,37 @@ func (p *parquetFile) readStored(w *wanted, out *column, rows int) error {
 		if k > some {
 			return fmt.Errorf("it has fewer values than the file has rows")
 		}
-		k = 0
-		for i := range total {
-			var v int64
-			var f float64
-			if !null[done+i] {
-				switch w.descr.PhysicalType() {
-				case parquet.Types.Int32:
-					v = w.int32(b.i32[k])
-				case parquet.Types.Int64:
-					v = b.i64[k]
-				default:
-					f = b.f64[k]
-				}
-				k++
-			}
-			if w.descr.PhysicalType() == parquet.Types.Double {
-				out.floats = append(out.floats, f)
+		switch w.descr.PhysicalType() {
+		case parquet.Types.Int32:
+			out.ints = spread(out.ints, null[done:done+total], b.i32, w.int32)
+		case parquet.Types.Int64:
+			if k == total {
+				out.ints = append(out.ints, b.i64[:k]...)
 			} else {
-				out.ints = append(out.ints, v)
+				out.ints = spread(out.ints, null[done:done+total], b.i64, func(v int64) int64 { return v })
+			}
+		default:
+			if k == total {
+				out.floats = append(out.floats, b.f64[:k]...)
+			} else {
+				out.floats = spread(out.floats, null[done:done+total], b.f64, func(f float64) float64 { return f })
 			}
 		}
 		done += total
 	}
 	return nil
+}
+
+// spread adds values with 0 where one is missing.
+func spread[T, V any](to []T, null []bool, values []V, of func(V) T) []T {
+	for _, missing := range null {
+		var v T
+		if !missing {
+			v, values = of(values[0]), values[1:]
+		}
+		to = append(to, v)
+	}
+	return to
 }
 
 // append writes a stored value as text.
