@@ -123,12 +123,15 @@ class Histories:
         if not tables.is_dir():
             raise Absent(tables.name)
         self.churn, self.project, self.tables = churn, project, tables
+        self.through = None  # end of the data, instead of the project file's
 
     def prepare(self, seed: int, work: Path) -> str:
         settings = yaml.load(self.project.read_text(), Texts)
         for source in (s for of in settings["sources"].values() for s in of):
             source["path"] = str(self.tables / source["path"])
         settings["training"]["seed"] = seed
+        if self.through:
+            settings["training"]["through"] = self.through
         (work / "churn.yaml").write_text(yaml.safe_dump(settings))
         done = subprocess.run([self.churn, "features", "build", "--from-sources", "--labels", "--out", "matrix.parquet", "--quiet"],
                               cwd=work, capture_output=True, text=True)
