@@ -5,7 +5,7 @@ PYTHON ?= python3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RUN = testdata/complete_journey/churn.yaml
 
-.PHONY: build run test lint bench fuzz .venv conformance oracle ablation bench-train bench-score bench-features clean
+.PHONY: build run test lint bench fuzz .venv conformance oracle ablation bench-train bench-score bench-features bench-accuracy clean
 
 build:            ## bin/churn
 	$(GO) build -trimpath -o bin/churn ./cmd/churn
@@ -59,6 +59,9 @@ bench-score: .venv ## model/gbdt against its peers: one row, a batch, reasons
 
 bench-features: .venv ## features against DuckDB and polars: from memory, from files
 	.venv/bin/python features/peers/bench_features.py $(BENCH)
+
+bench-accuracy: .venv build ## churn train against tuned peers; BENCH='--data DIR'
+	.venv/bin/python training/peers/bench_accuracy.py $(BENCH) bin/churn
 
 clean:            ## what build and run made
 	rm -rf bin run
