@@ -97,9 +97,7 @@ func (p *Plan) observe(ctx context.Context, src Source, split Split) (*Data, err
 // refit fits settings that were chosen before, blended if there are several, and
 // calibrates. What to beat comes with it.
 func (p *Plan) refit(ctx context.Context, pt parts, chosen []setting) (base, best *candidate, err error) {
-	if base = fitRule(&pt.train.Matrix, p.Workers); base == nil {
-		base = fitPrior()
-	}
+	base = p.base(pt.train)
 	best = base
 	if len(chosen) > 0 {
 		l := newLadder(p, pt.train)

@@ -245,3 +245,23 @@ func TestRule(t *testing.T) {
 		t.Errorf("base rate scores %v", got)
 	}
 }
+
+// Where the longer silent left more rarely, silence is no rule to fall back on.
+func TestInvertedRule(t *testing.T) {
+	d := planted(7, 400)
+	d.Matrix.Features[0].Name = "act_rec"
+	for i := range d.Observations {
+		d.Matrix.Row(i)[0] = float32(i)
+		d.Observations[i].Churned = i%4 == 0 && i < 200
+	}
+	p := planOf(t)
+	if c := p.base(d); c.kind != "prior" {
+		t.Errorf("%s", c.name)
+	}
+	for i := range d.Observations {
+		d.Matrix.Row(i)[0] = float32(400 - i)
+	}
+	if c := p.base(d); c.kind != "rule" {
+		t.Errorf("%s", c.name)
+	}
+}

@@ -142,10 +142,7 @@ func sample(rows, n int, seed uint64) []int {
 // of each group; the first candidate is what the others must beat. Search says
 // how the learners did.
 func (p *Plan) climb(ctx context.Context, pt parts) (rungs []*candidate, tried []Tried, err error) {
-	base := fitRule(&pt.train.Matrix, p.Workers)
-	if base == nil {
-		base = fitPrior()
-	}
+	base := p.base(pt.train)
 	rungs = []*candidate{base}
 	if rfm := fitRFM(&pt.train.Matrix, p.Workers); rfm != nil {
 		rungs = append(rungs, rfm)

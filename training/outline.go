@@ -21,11 +21,7 @@ type Outline struct {
 // outline tells what the plan will do with the parts.
 func (p *Plan) outline(pt parts, r *Report) *Outline {
 	o := &Outline{Parts: r.Parts, Findings: r.Findings, Features: len(pt.train.Matrix.Features), Settings: []string{}, Workers: p.Workers}
-	base := fitRule(&pt.train.Matrix, 1)
-	if base == nil {
-		base = fitPrior()
-	}
-	settings := p.settings(sizeOf(pt.train, base))
+	settings := p.settings(sizeOf(pt.train, p.base(pt.train)))
 	for _, s := range settings {
 		o.Settings = append(o.Settings, s.name)
 	}

@@ -33,6 +33,16 @@ func fitRule(m *features.Matrix, workers int) *candidate {
 	return nil
 }
 
+// base is what all else must beat: the inactivity rule, or the base rate where
+// there is none, or where those who were silent longer left more rarely.
+func (p *Plan) base(train *Data) *candidate {
+	rule := fitRule(&train.Matrix, p.Workers)
+	if rule == nil || !(auc(rule.margins(&train.Matrix, p.Workers), train.Labels()) > 0.5) {
+		return fitPrior()
+	}
+	return rule
+}
+
 // fitPrior gives everyone the same score: what a wide table without times is
 // compared with.
 func fitPrior() *candidate {
