@@ -18,6 +18,7 @@ type window struct {
 	edges         [2]int // of the workspace: where first and end are found
 	first, end    int
 	whole         *window // what this one is a share of
+	days          *days   // of the items
 	text          *texts  // that is told apart
 	workspace     *Workspace
 }
@@ -28,6 +29,7 @@ type aggregate struct {
 	field   bool           // needs a field, whose values are in the series
 	text    bool           // tells texts apart: the field is one, or the kind
 	needs   column         // what else of the series it looks at
+	days    bool           // counts by days
 	bucket  event.Duration // the window must be two or more of these whole
 	of      string         // works without a stream: on customer or calendar
 	unit    string         // of the result; empty takes the field's
@@ -103,17 +105,12 @@ var aggregates = map[string]aggregate{
 	}, field: true, empty: "missing"},
 	"recency": {fn: func(w *window) float64 { return w.age(w.end - 1) }, unit: "days", empty: "missing"},
 	"first":   {fn: func(w *window) float64 { return w.age(w.first) }, unit: "days", empty: "missing"},
-	"days": {fn: func(w *window) float64 {
-		days, _ := w.buckets(event.Day)
-		return float64(days)
-	}, unit: "days", empty: "0"},
-	"weeks": {fn: func(w *window) float64 {
-		weeks, _ := w.buckets(week)
-		return float64(weeks)
-	}, unit: "weeks", empty: "0"},
+	"days": {fn: func(w *window) float64 { return float64(w.days.count(w.first, w.end)) },
+		days: true, unit: "days", empty: "0"},
+	"weeks":     {fn: func(w *window) float64 { return float64(w.weeks()) }, unit: "weeks", empty: "0"},
 	"kinds":     {fn: func(w *window) float64 { return float64(w.distinct()) }, text: true, unit: "kinds", empty: "0"},
 	"top_share": {fn: (*window).topShare, text: true, unit: "share", empty: "missing"},
-	"slope":     {fn: (*window).dailySlope, bucket: event.Day, unit: "events/day²", empty: "0"},
+	"slope":     {fn: (*window).dailySlope, days: true, bucket: event.Day, unit: "events/day²", empty: "0"},
 	"gap_mean": {fn: func(w *window) float64 {
 		g := w.gaps()
 		if g == 0 {
@@ -206,29 +203,18 @@ func (w *window) age(i int) float64 {
 // gaps counts the gaps between neighbours whose later one is in the window.
 func (w *window) gaps() int { return w.end - max(w.first, min(1, w.end)) }
 
-// bucket returns the number of the bucket of so many hours, counted back from
-// t, that an instant before t lies in. Bucket 0 ends at t, and what is exactly
-// one bucket before t belongs to it. share is 1/size: the product is off by one
-// at most, which costs less to find out than a division, and no branch.
-func bucket(t, at event.Time, size event.Duration, share float64) int64 {
-	back := int64(t-at) - 1
-	n := int64(float64(back) * share)
-	rest := back - n*int64(size)
-	return n + rest>>63 - (int64(size)-1-rest)>>63
-}
+// weekOf returns the number of the week, counted back from t, that an instant
+// before t lies in. Week 0 ends at t, and what is exactly a week before t belongs
+// to it.
+func (w *window) weekOf(at event.Time) event.Duration { return (w.t.Sub(at) - 1) / week }
 
-// buckets counts the buckets with an item, and adds up the numbers of the
-// buckets of all items.
-func (w *window) buckets(size event.Duration) (used, numbers int64) {
-	share, last := 1/float64(size), int64(-1)
-	for _, at := range w.at[w.first:w.end] {
-		b := bucket(w.t, at, size, share)
-		if b != last {
-			used++
-		}
-		numbers, last = numbers+b, b
+// weeks counts the weeks with an item.
+func (w *window) weeks() int {
+	n := 0
+	for i := w.first; i < w.end; n++ {
+		i = w.seek(i+1, w.t.Add(-w.weekOf(w.at[i])*week))
 	}
-	return used, numbers
+	return n
 }
 
 // dailySlope is the least-squares slope of items a day over the days of the
@@ -236,8 +222,7 @@ func (w *window) buckets(size event.Duration) (used, numbers int64) {
 // days: see aggregate.bucket.
 func (w *window) dailySlope() float64 {
 	days, items := int64(w.t.Sub(w.from)/event.Day), int64(w.n())
-	_, numbers := w.buckets(event.Day)
-	sxy := items*(days-1) - numbers // bucket b is day days-1-b
+	sxy := items*(days-1) - w.days.ages(w.t, w.first, w.end)
 	sx, sxx := indexSums(days)
 	return float64(sxy*days-items*sx) / float64(days*sxx-sx*sx)
 }
@@ -331,15 +316,13 @@ func (w *window) gapRank() float64 {
 
 // activeWeeks counts the weeks in a row, up to t, with an item.
 func (w *window) activeWeeks() int {
-	share, last := 1/float64(week), int64(-1)
-	for i := w.end - 1; i >= w.first; i-- {
-		b := bucket(w.t, w.at[i], week, share)
-		if b > last+1 {
-			break
+	n, i := 0, w.end-1
+	for ; i >= w.first && w.weekOf(w.at[i]) == event.Duration(n); n++ {
+		for from := w.t.Add(-event.Duration(n+1) * week); i >= w.first && w.at[i] >= from; {
+			i--
 		}
-		last = b
 	}
-	return int(last + 1)
+	return n
 }
 
 // emptyWeeks counts the weeks without an item just before t.

@@ -28,6 +28,7 @@ type plan struct {
 	series  []seriesPlan
 	windows []windowPlan
 	edges   []edge
+	days    []daysPlan
 
 	seriesOf map[source]int
 	windowOf map[windowKey]int
@@ -71,6 +72,7 @@ type windowPlan struct {
 	windowKey
 	first, end int // edges; end is 0 for all items up to t
 	whole      int // the window that this one is a share of; 0 for none
+	days       int // of the items, from 1; 0 where nobody asks
 }
 
 // edge is where windows of a series begin or end: so long before t. Edge 0 is
@@ -117,6 +119,9 @@ func (p *plan) window(from source, where condition, width, offset event.Duration
 		}
 		p.windows = append(p.windows, plan)
 	}
+	if a.days {
+		p.windows[w].days = p.day(s, offset%event.Day, width+offset)
+	}
 	switch a.share {
 	case ofCondition:
 		from.where = ""
@@ -138,6 +143,20 @@ func (p *plan) edge(series int, back event.Duration) int {
 		p.edges = append(p.edges, key)
 	}
 	return e
+}
+
+// day returns the number, from 1, of the days of a series that are looked at so
+// far back.
+func (p *plan) day(series int, before, reach event.Duration) int {
+	i := slices.IndexFunc(p.days, func(d daysPlan) bool { return d.series == series && d.before == before })
+	if i < 0 {
+		i = len(p.days)
+		p.days = append(p.days, daysPlan{series: series, before: before})
+	}
+	if d := &p.days[i]; p.edges[d.edge].back < reach {
+		d.edge = p.edge(series, reach)
+	}
+	return i + 1
 }
 
 // extend makes a series, and what it is made of, reach back far enough.

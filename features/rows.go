@@ -16,6 +16,7 @@ type Workspace struct {
 	series   []series
 	windows  []window
 	edges    []int // places where windows begin or end, as the plan numbers them
+	days     []days
 	row      []float64
 	order    []int // of instants
 	args     [4]float64
@@ -126,7 +127,7 @@ func (w *Workspace) bind(e *Engine) {
 	p := &e.plan
 	*w = Workspace{engine: e, row: make([]float64, len(e.steps)), order: w.order,
 		streams: make([]stream, len(p.streams)), series: make([]series, len(p.series)),
-		windows: make([]window, max(1, len(p.windows))), edges: make([]int, len(p.edges))}
+		windows: make([]window, max(1, len(p.windows))), edges: make([]int, len(p.edges)), days: make([]days, len(p.days))}
 	at := map[string]*stream{}
 	for i := range p.streams {
 		st := &w.streams[i]
@@ -155,6 +156,9 @@ func (w *Workspace) bind(e *Engine) {
 			s.square = []int128{{}}
 		}
 	}
+	for i, d := range p.days {
+		w.days[i] = days{series: &w.series[d.series], before: d.before, upTo: []tally{{}}}
+	}
 	for i := range w.windows {
 		w.windows[i].workspace = w
 		if i == 0 {
@@ -164,6 +168,9 @@ func (w *Workspace) bind(e *Engine) {
 		win.width, win.offset = plan.width, plan.offset
 		win.edges = [2]int{plan.first, plan.end}
 		win.series, win.whole = &w.series[plan.series], &w.windows[plan.whole]
+		if plan.days > 0 {
+			win.days = &w.days[plan.days-1]
+		}
 		if plan.text >= 0 {
 			win.text = &win.series.stream.texts[plan.text]
 		}
@@ -207,6 +214,9 @@ func (w *Workspace) look(t event.Time) {
 			s := &w.series[e.series]
 			w.edges[i] = s.seek(min(w.edges[i], s.kept), t.Add(-e.back))
 		}
+	}
+	for i, d := range w.engine.plan.days {
+		w.days[i].look(t, w.edges[d.edge])
 	}
 	w.windows[0].t = t
 	for i := range w.windows[1:] {
