@@ -75,8 +75,8 @@ type windowPlan struct {
 	days       int // of the items, from 1; 0 where nobody asks
 }
 
-// edge is where windows of a series begin or end: so long before t. Edge 0 is
-// of no window.
+// edge is where windows of a series begin or end: so long before t. Windows of
+// values have those of the items that the values are of. Edge 0 is of no window.
 type edge struct {
 	series int
 	back   event.Duration
@@ -113,9 +113,13 @@ func (p *plan) window(from source, where condition, width, offset event.Duration
 	if !ok {
 		w = len(p.windows)
 		p.windowOf[key] = w
-		plan := windowPlan{windowKey: key, first: p.edge(s, width+offset)}
+		items := s
+		if from.field != "" {
+			items = p.series[s].parent
+		}
+		plan := windowPlan{windowKey: key, first: p.edge(items, width+offset)}
 		if offset != 0 {
-			plan.end = p.edge(s, offset)
+			plan.end = p.edge(items, offset)
 		}
 		p.windows = append(p.windows, plan)
 	}

@@ -146,6 +146,9 @@ func (w *Workspace) bind(e *Engine) {
 		if i != s.stream.root {
 			s.parent = &w.series[s.seriesPlan.parent]
 		}
+		if s.field.get != nil {
+			s.known = []int32{0}
+		}
 		if s.field.get != nil || s.needs&ofGaps != 0 {
 			s.value = []int64{}
 		}
@@ -223,9 +226,10 @@ func (w *Workspace) look(t event.Time) {
 		win := &w.windows[1+i]
 		win.t = t.Add(-win.offset)
 		win.from = win.t.Add(-win.width)
-		win.first = w.edges[win.edges[0]]
-		if win.end = len(win.at); win.offset != 0 {
-			win.end = w.edges[win.edges[1]]
+		s := win.series
+		win.first, win.end = s.from(w.edges[win.edges[0]]), s.length()
+		if win.offset != 0 {
+			win.end = s.from(w.edges[win.edges[1]])
 		}
 	}
 }

@@ -4,18 +4,22 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
+	"slices"
 
 	"churn/event"
 )
 
-// series holds the items of one source in columns, oldest first.
+// series holds the items of one source in columns, oldest first. Of a source
+// with a field it holds the known values alone: that of item i of the parent is
+// value known[i-start], if known[i-start+1] is one more.
 type series struct {
 	*seriesPlan
 	stream *stream
 	parent *series // nil for all items of the stream
 
-	at   []event.Time
-	item []int32 // its place in the view
+	at    []event.Time
+	item  []int32 // its place in the view
+	known []int32 // how many values items of the parent before each have
 	// value of the field, or the gap since the item before; 0 for the first.
 	value []int64
 	// sum[i] and square[i] are over the first i values. Squares are cut to 128
@@ -23,7 +27,7 @@ type series struct {
 	sum, square []int128
 	peak        uint64
 
-	kept  int // items that are still the same as at the instant before
+	kept  int // items, or values, that are still the same as at the instant before
 	start int // items of the parent that are too old
 }
 
@@ -39,7 +43,9 @@ func (s *series) keep(places int) {
 // cut drops all but the first n items.
 func (s *series) cut(n int) {
 	s.kept = n
-	s.at, s.item = s.at[:n], s.item[:n]
+	if s.field.get == nil {
+		s.at, s.item = s.at[:n], s.item[:n]
+	}
 	if s.value != nil {
 		s.value = s.value[:n]
 	}
@@ -62,8 +68,14 @@ func (s *series) add(place int) {
 
 // grow brings a series that only grows to t.
 func (s *series) grow(same int, t event.Time) {
-	s.keep(same)
-	s.refine(s.parent.kept, t)
+	if s.field.get == nil {
+		s.keep(same)
+		s.choose(s.parent.kept, t)
+		return
+	}
+	s.known = s.known[:s.parent.kept+1]
+	s.cut(int(s.known[s.parent.kept]))
+	s.measure(s.parent.kept, t)
 }
 
 // redo makes a series anew as of t.
@@ -74,26 +86,35 @@ func (s *series) redo(t event.Time) {
 	for s.start < len(at) && at[s.start] < from {
 		s.start++
 	}
-	s.refine(s.start, t)
+	if s.field.get == nil {
+		s.choose(s.start, t)
+		return
+	}
+	s.known = s.known[:1]
+	s.measure(s.start, t)
 }
 
-// refine takes what belongs here of the items of the parent from one on.
-func (s *series) refine(from int, t event.Time) {
-	items, holds, get := s.stream.view.items, s.holds, s.field.get
+// choose takes the items of the parent, from one on, for which the condition
+// holds.
+func (s *series) choose(from int, t event.Time) {
+	items := s.stream.view.items
 	for _, place := range s.parent.item[from:] {
-		it := &items[place]
-		if holds != nil && !holds(it, t) {
-			continue
+		if it := &items[place]; s.holds(it, t) {
+			s.at = append(s.at, it.at)
+			s.item = append(s.item, place)
 		}
-		if get != nil {
-			v, ok := get(it, t)
-			if !ok {
-				continue
-			}
+	}
+	s.fill()
+}
+
+// measure takes the values of the items of the parent from one on.
+func (s *series) measure(from int, t event.Time) {
+	items := s.stream.view.items
+	for _, place := range s.parent.item[from:] {
+		if v, ok := s.field.get(&items[place], t); ok {
 			s.value = append(s.value, v)
 		}
-		s.at = append(s.at, it.at)
-		s.item = append(s.item, place)
+		s.known = append(s.known, int32(len(s.value)))
 	}
 	s.fill()
 }
@@ -121,6 +142,31 @@ func (s *series) fill() {
 			s.peak = max(s.peak, size(v))
 		}
 	}
+}
+
+// length counts the items, or values.
+func (s *series) length() int {
+	if s.known == nil {
+		return len(s.at)
+	}
+	return len(s.value)
+}
+
+// from is where the items, or values, from a place of an edge on begin.
+func (s *series) from(i int) int {
+	if s.known == nil {
+		return i
+	}
+	return int(s.known[i-s.start])
+}
+
+// place is that of an item in the view.
+func (s *series) place(i int) int32 {
+	if s.field.get == nil {
+		return s.item[i]
+	}
+	k, _ := slices.BinarySearch(s.known, int32(i+1)) // the first k items have the value
+	return s.parent.item[s.start+k-1]
 }
 
 // size is |v|, also of the smallest number.
