@@ -154,7 +154,7 @@ func (w *window) explain(d *declaration) []Item {
 
 // told tells item i of a series.
 func (w *window) told(i int, value bool, why string) Item {
-	it := w.stream.view.items[w.place(i)]
+	it := *w.stream.view.item(w.place(i))
 	x := Item{Stream: w.stream.name, Occurred: it.at, Recorded: it.known, What: it.describe(w.t), Why: []Reason{{Text: why}}, item: it}
 	if value {
 		f := scale(w.value[i], w.field.per)

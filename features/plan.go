@@ -61,6 +61,7 @@ type textPlan struct {
 type seriesPlan struct {
 	source
 	parent int
+	every  int                               // the series of the value of every item of the stream; 0 if none
 	holds  func(it *item, t event.Time) bool // nil for every item
 	field  field
 	dated  bool
@@ -192,6 +193,9 @@ func (p *plan) one(from source, where condition) int {
 		plan.field = fields[from.stream][from.field]
 		plan.dated = plan.field.dated
 		up.field = ""
+		if every := (source{stream: from.stream, field: from.field}); !plan.dated && from != every {
+			plan.every = p.one(every, condition{})
+		}
 	case from.where != "":
 		plan.holds, plan.dated = where.holds, where.dated
 		up.where = ""

@@ -17,6 +17,7 @@ type Workspace struct {
 	windows  []window
 	edges    []int // places where windows begin or end, as the plan numbers them
 	days     []days
+	places   []int32 // 0, 1, 2, …
 	row      []float64
 	order    []int // of instants
 	args     [4]float64
@@ -143,6 +144,9 @@ func (w *Workspace) bind(e *Engine) {
 		s := &w.series[i]
 		s.seriesPlan = &p.series[i]
 		s.stream = at[s.source.stream]
+		if s.every > 0 {
+			s.all = &w.series[s.every]
+		}
 		if i != s.stream.root {
 			s.parent = &w.series[s.seriesPlan.parent]
 		}
@@ -238,31 +242,33 @@ func (w *Workspace) look(t event.Time) {
 // levels.
 func (w *Workspace) take(st *stream, same int) {
 	for i := range st.texts {
-		st.texts[i].read(st.view.items, same)
+		st.texts[i].read(&st.view, same)
 	}
-	root := &w.series[st.root]
-	root.keep(same)
-	for place := same; place < len(st.view.items); place++ {
-		root.add(place)
+	n, root := len(st.view.at), &w.series[st.root]
+	for len(w.places) < n {
+		w.places = append(w.places, int32(len(w.places)))
 	}
+	root.cut(same)
+	root.at, root.item = st.view.at, w.places[:n]
+	root.fill()
 	for i := range st.texts {
 		x := &st.texts[i]
-		for _, s := range x.series {
-			w.series[s].keep(same)
-		}
 		if len(x.series) == 0 {
 			continue
 		}
-		for place := same; place < len(st.view.items); place++ {
-			if level := x.level[x.codes[place]]; level > 0 {
-				w.series[x.series[level-1]].add(place)
+		for _, s := range x.series {
+			w.series[s].keep(same)
+		}
+		for place, code := range x.codes[same:] {
+			if level := x.level[code]; level > 0 {
+				s := &w.series[x.series[level-1]]
+				s.at, s.item = append(s.at, st.view.at[same+place]), append(s.item, int32(same+place))
 			}
 		}
 		for _, s := range x.series {
 			w.series[s].fill()
 		}
 	}
-	root.fill()
 }
 
 // end lets go of the history.

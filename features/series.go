@@ -16,6 +16,7 @@ type series struct {
 	*seriesPlan
 	stream *stream
 	parent *series // nil for all items of the stream
+	all    *series // that has the value for every item of the stream; or nil
 
 	at    []event.Time
 	item  []int32 // its place in the view
@@ -42,7 +43,9 @@ func (s *series) keep(places int) {
 
 // cut drops all but the first n items.
 func (s *series) cut(n int) {
-	s.kept = n
+	if s.kept = n; n == s.length() {
+		return
+	}
 	if s.field.get == nil {
 		s.at, s.item = s.at[:n], s.item[:n]
 	}
@@ -58,12 +61,6 @@ func (s *series) cut(n int) {
 	if n == 0 {
 		s.peak = 0 // or one large value would slow down all later histories
 	}
-}
-
-// add takes the item at a place of the view.
-func (s *series) add(place int) {
-	s.at = append(s.at, s.stream.view.items[place].at)
-	s.item = append(s.item, int32(place))
 }
 
 // grow brings a series that only grows to t.
@@ -97,11 +94,9 @@ func (s *series) redo(t event.Time) {
 // choose takes the items of the parent, from one on, for which the condition
 // holds.
 func (s *series) choose(from int, t event.Time) {
-	items := s.stream.view.items
 	for _, place := range s.parent.item[from:] {
-		if it := &items[place]; s.holds(it, t) {
-			s.at = append(s.at, it.at)
-			s.item = append(s.item, place)
+		if it := s.stream.view.item(place); s.holds(it, t) {
+			s.at, s.item = append(s.at, it.at), append(s.item, place)
 		}
 	}
 	s.fill()
@@ -109,38 +104,47 @@ func (s *series) choose(from int, t event.Time) {
 
 // measure takes the values of the items of the parent from one on.
 func (s *series) measure(from int, t event.Time) {
-	items := s.stream.view.items
+	value, known := s.value, s.known
 	for _, place := range s.parent.item[from:] {
-		if v, ok := s.field.get(&items[place], t); ok {
-			s.value = append(s.value, v)
+		if s.all == nil {
+			if v, ok := s.field.get(s.stream.view.item(place), t); ok {
+				value = append(value, v)
+			}
+		} else if k := s.all.known[place]; k < s.all.known[place+1] {
+			value = append(value, s.all.value[k])
 		}
-		s.known = append(s.known, int32(len(s.value)))
+		known = append(known, int32(len(value)))
 	}
+	s.value, s.known = value, known
 	s.fill()
 }
 
 // fill brings the other columns to the length of at.
 func (s *series) fill() {
 	from := s.kept
-	if s.needs&ofGaps != 0 {
-		for i := from; i < len(s.at); i++ {
-			s.value = append(s.value, int64(s.at[i].Sub(s.at[max(i-1, 0)])))
+	if s.needs&ofGaps != 0 && from < len(s.at) {
+		value, before := s.value, s.at[max(from-1, 0)]
+		for _, at := range s.at[from:] {
+			value, before = append(value, int64(at.Sub(before))), at
 		}
+		s.value = value
 	}
 	if s.sum != nil {
-		sum := s.sum[from]
+		sums, sum := s.sum, s.sum[from]
 		for _, v := range s.value[from:] {
 			sum = sum.plus(wide(v))
-			s.sum = append(s.sum, sum)
+			sums = append(sums, sum)
 		}
+		s.sum = sums
 	}
 	if s.square != nil {
-		square := s.square[from]
+		squares, square, peak := s.square, s.square[from], s.peak
 		for _, v := range s.value[from:] {
 			square = square.plus(product(v, v))
-			s.square = append(s.square, square)
-			s.peak = max(s.peak, size(v))
+			squares = append(squares, square)
+			peak = max(peak, size(v))
 		}
+		s.square, s.peak = squares, peak
 	}
 }
 

@@ -14,11 +14,12 @@ type texts struct {
 }
 
 // read gives codes to the items of a view from a place on.
-func (x *texts) read(items []item, from int) {
-	x.codes = x.codes[:from]
-	for i := from; i < len(items); i++ {
-		x.codes = append(x.codes, x.code(x.get(&items[i])))
+func (x *texts) read(v *view, from int) {
+	codes := x.codes[:from]
+	for i := from; i < len(v.at); i++ {
+		codes = append(codes, x.code(x.get(v.item(int32(i)))))
 	}
+	x.codes = codes
 }
 
 func (x *texts) code(text string) int32 {
