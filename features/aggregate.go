@@ -81,8 +81,8 @@ var aggregates = map[string]aggregate{
 	}, field: true, needs: ofSums, empty: "missing"},
 	"std": {fn: func(w *window) float64 { return w.deviation(w.first, w.end) / float64(w.field.per) },
 		field: true, needs: ofSquares, empty: "missing"},
-	"min": {fn: func(w *window) float64 { return w.pick(slices.Min) }, field: true, empty: "missing"},
-	"max": {fn: func(w *window) float64 { return w.pick(slices.Max) }, field: true, empty: "missing"},
+	"min": {fn: func(w *window) float64 { return w.pick(lowest) }, field: true, empty: "missing"},
+	"max": {fn: func(w *window) float64 { return w.pick(highest) }, field: true, empty: "missing"},
 	"last": {fn: func(w *window) float64 {
 		return w.pick(func(v []int64) int64 { return v[len(v)-1] })
 	}, field: true, empty: "missing"},
@@ -107,7 +107,7 @@ var aggregates = map[string]aggregate{
 	"first":   {fn: func(w *window) float64 { return w.age(w.first) }, unit: "days", empty: "missing"},
 	"days": {fn: func(w *window) float64 { return float64(w.days.count(w.first, w.end)) },
 		days: true, unit: "days", empty: "0"},
-	"weeks":     {fn: func(w *window) float64 { return float64(w.weeks()) }, unit: "weeks", empty: "0"},
+	"weeks":     {fn: func(w *window) float64 { return float64(w.weeks()) }, days: true, unit: "weeks", empty: "0"},
 	"kinds":     {fn: func(w *window) float64 { return float64(w.distinct()) }, text: true, unit: "kinds", empty: "0"},
 	"top_share": {fn: (*window).topShare, text: true, unit: "share", empty: "missing"},
 	"slope":     {fn: (*window).dailySlope, days: true, bucket: event.Day, unit: "events/day²", empty: "0"},
@@ -126,7 +126,7 @@ var aggregates = map[string]aggregate{
 		if g == 0 {
 			return nan
 		}
-		return scale(slices.Max(w.value[w.end-g:w.end]), perDay)
+		return scale(highest(w.value[w.end-g:w.end]), perDay)
 	}, needs: ofGaps, earlier: true, unit: "days", empty: "missing"},
 	"gap_last": {fn: func(w *window) float64 {
 		if w.gaps() == 0 {
@@ -135,7 +135,7 @@ var aggregates = map[string]aggregate{
 		return scale(int64(w.at[w.end-1].Sub(w.at[w.end-2])), perDay)
 	}, earlier: true, unit: "days", empty: "missing"},
 	"gap_rank":     {fn: (*window).gapRank, needs: ofGaps, earlier: true, unit: "share", empty: "missing"},
-	"active_weeks": {fn: func(w *window) float64 { return float64(w.activeWeeks()) }, bucket: week, unit: "weeks", empty: "0"},
+	"active_weeks": {fn: func(w *window) float64 { return float64(w.activeWeeks()) }, days: true, bucket: week, unit: "weeks", empty: "0"},
 	"empty_weeks":  {fn: func(w *window) float64 { return float64(w.emptyWeeks()) }, bucket: week, unit: "weeks", empty: "the window"},
 	"down_weeks":   {fn: func(w *window) float64 { return float64(w.downWeeks()) }, bucket: week, unit: "weeks", empty: "0"},
 	"repeats":      {fn: func(w *window) float64 { return float64(w.repeats()) }, text: true, back: repeatWithin, unit: "events", empty: "0"},
@@ -203,16 +203,20 @@ func (w *window) age(i int) float64 {
 // gaps counts the gaps between neighbours whose later one is in the window.
 func (w *window) gaps() int { return w.end - max(w.first, min(1, w.end)) }
 
-// weekOf returns the number of the week, counted back from t, that an instant
-// before t lies in. Week 0 ends at t, and what is exactly a week before t belongs
-// to it.
-func (w *window) weekOf(at event.Time) event.Duration { return (w.t.Sub(at) - 1) / week }
+// oldest is the number of the week, counted back from t, of the first item. Week
+// 0 ends at t, and what is exactly a week before t belongs to it.
+func (w *window) oldest() int64 { return int64(w.t-w.at[w.first]-1) / int64(week) }
 
 // weeks counts the weeks with an item.
 func (w *window) weeks() int {
-	n := 0
-	for i := w.first; i < w.end; n++ {
-		i = w.seek(i+1, w.t.Add(-w.weekOf(w.at[i])*week))
+	if w.n() == 0 {
+		return 0
+	}
+	n, today := 1, w.days.today(w.t) // that of the first item, which may have begun before the window
+	for i := range w.oldest() {
+		if w.days.week(today - 7*i) {
+			n++
+		}
 	}
 	return n
 }
@@ -273,6 +277,33 @@ func (w *window) run() int {
 	return n
 }
 
+// highest returns the highest of some values. Four at a time do not wait for
+// each other.
+func highest(v []int64) int64 {
+	a := v[0]
+	b, c, d := a, a, a
+	for ; len(v) >= 4; v = v[4:] {
+		a, b, c, d = max(a, v[0]), max(b, v[1]), max(c, v[2]), max(d, v[3])
+	}
+	for _, x := range v {
+		a = max(a, x)
+	}
+	return max(a, b, c, d)
+}
+
+// lowest returns the lowest of some values.
+func lowest(v []int64) int64 {
+	a := v[0]
+	b, c, d := a, a, a
+	for ; len(v) >= 4; v = v[4:] {
+		a, b, c, d = min(a, v[0]), min(b, v[1]), min(c, v[2]), min(d, v[3])
+	}
+	for _, x := range v {
+		a = min(a, x)
+	}
+	return min(a, b, c, d)
+}
+
 // steps counts values that lie above (1) or below (-1) the one before.
 func (w *window) steps(sign int) int {
 	n, v := 0, w.values()
@@ -305,24 +336,25 @@ func (w *window) gapRank() float64 {
 	if len(gaps) == 0 {
 		return nan
 	}
-	now, n := int64(w.t.Sub(w.at[w.end-1])), 0
+	now, n := int64(w.t.Sub(w.at[w.end-1])), uint64(0)
 	for _, gap := range gaps {
-		if gap <= now {
-			n++
-		}
+		n += uint64(gap-now-1) >> 63 // gap <= now: a branch would be guessed wrong half the time
 	}
 	return float64(n) / float64(len(gaps))
 }
 
 // activeWeeks counts the weeks in a row, up to t, with an item.
-func (w *window) activeWeeks() int {
-	n, i := 0, w.end-1
-	for ; i >= w.first && w.weekOf(w.at[i]) == event.Duration(n); n++ {
-		for from := w.t.Add(-event.Duration(n+1) * week); i >= w.first && w.at[i] >= from; {
-			i--
+func (w *window) activeWeeks() int64 {
+	if w.n() == 0 {
+		return 0
+	}
+	oldest, today := w.oldest(), w.days.today(w.t)
+	for i := range oldest {
+		if !w.days.week(today - 7*i) {
+			return i
 		}
 	}
-	return n
+	return oldest + 1
 }
 
 // emptyWeeks counts the weeks without an item just before t.

@@ -10,15 +10,17 @@ type daysPlan struct {
 	edge   int // where the longest window begins
 }
 
-// days numbers the days of the items of a series, so that windows count them
-// without looking at the items. Instants that are whole days apart have the
-// same days: then only new items are looked at.
+// days numbers the days of the items of a series, so that windows count them,
+// and weeks, without looking at the items. Instants that are whole days apart
+// have the same days: then only new items are looked at.
 type days struct {
 	*series
 	before event.Duration
 	dawn   event.Time // of one of the days
 	base   int        // items before are in no window
 	upTo   []tally    // over no item, the first one from base, the first two, …
+	origin int64      // the day of the first one
+	busy   []uint64   // a bit for each day from then on: whether it has items
 }
 
 // tally counts the different days of items, and adds up the numbers of the days
@@ -27,25 +29,48 @@ type tally struct{ days, numbers int64 }
 
 // look brings the days to t. No window begins before item first.
 func (d *days) look(t event.Time, first int) {
-	dawn := t.Add(-d.before) % event.Time(event.Day)
-	if dawn == d.dawn && d.base < d.kept {
-		d.upTo = d.upTo[:min(len(d.upTo), d.kept-d.base+1)]
-	} else {
-		d.dawn, d.base, d.upTo = dawn, first, append(d.upTo[:0], tally{})
+	t = t.Add(-d.before)
+	if dawn := t % event.Time(event.Day); dawn != d.dawn || d.kept <= d.base {
+		d.dawn, d.base, d.upTo, d.busy = dawn, first, append(d.upTo[:0], tally{}), d.busy[:0]
+		if first == len(d.at) {
+			return
+		}
+		d.origin = d.number(d.at[first])
+	} else if n := d.kept - d.base; n < len(d.upTo)-1 {
+		d.upTo = d.upTo[:n+1]
+		d.forget(d.number(d.at[d.kept-1]) + 1)
 	}
-	next := d.base + len(d.upTo) - 1
-	if next >= len(d.at) {
-		return
+	upTo, next := d.upTo, d.base+len(d.upTo)-1
+	n, last := upTo[len(upTo)-1], d.origin-1
+	if next > d.base {
+		last = d.number(d.at[next-1])
 	}
-	n, last := d.upTo[len(d.upTo)-1], d.number(d.at[max(next-1, d.base)])
 	for _, at := range d.at[next:] {
 		day := d.number(at)
 		if day != last {
 			n.days++
+			d.extend(day)
+			d.busy[(day-d.origin)>>6] |= 1 << ((day - d.origin) & 63)
 		}
 		n.numbers, last = n.numbers+day, day
-		d.upTo = append(d.upTo, n)
+		upTo = append(upTo, n)
 	}
+	d.upTo = upTo
+	d.extend(d.today(t))
+}
+
+// extend makes room for a day, and the week after it.
+func (d *days) extend(day int64) {
+	for int64(len(d.busy)) < (day-d.origin)>>6+2 {
+		d.busy = append(d.busy, 0)
+	}
+}
+
+// forget lets a day and those after it be without items.
+func (d *days) forget(day int64) {
+	i := day - d.origin
+	d.busy = d.busy[:i>>6+1]
+	d.busy[i>>6] &= 1<<(i&63) - 1
 }
 
 // number is that of the day of an instant; 0 is some day of 1969 or 1970.
@@ -54,6 +79,9 @@ func (d *days) number(at event.Time) int64 {
 	n := since / perDay
 	return n + (since-n*perDay)>>63 // rounded down
 }
+
+// today is the day that ends with t.
+func (d *days) today(t event.Time) int64 { return int64(t-d.dawn)/perDay - 1 }
 
 // count counts the different days of items first to end.
 func (d *days) count(first, end int) int64 {
@@ -67,6 +95,12 @@ func (d *days) count(first, end int) int64 {
 // ages adds up how many days before t the days of items first to end are, 0
 // for the last one.
 func (d *days) ages(t event.Time, first, end int) int64 {
-	today := int64(t-d.dawn)/perDay - 1
-	return int64(end-first)*today - d.upTo[end-d.base].numbers + d.upTo[first-d.base].numbers
+	return int64(end-first)*d.today(t) - d.upTo[end-d.base].numbers + d.upTo[first-d.base].numbers
+}
+
+// week tells whether there are items on a day and the six before it, all of which
+// lie behind the first item from base.
+func (d *days) week(day int64) bool {
+	i := day - 6 - d.origin
+	return (d.busy[i>>6]>>(i&63)|d.busy[i>>6+1]<<(64-i&63))&0x7f != 0
 }
