@@ -14,8 +14,8 @@ import (
 type window struct {
 	*series
 	width, offset event.Duration
-	t, from       event.Time
-	edges         [2]int // of the workspace: where first and end are found
+	t             event.Time // of an empty window any
+	edges         [2]int     // of the workspace: where first and end are found
 	first, end    int
 	whole         *window // what this one is a share of
 	days          *days   // of the items
@@ -225,7 +225,7 @@ func (w *window) weeks() int {
 // window, empty ones included; see slope. The window is a number of whole
 // days: see aggregate.bucket.
 func (w *window) dailySlope() float64 {
-	days, items := int64(w.t.Sub(w.from)/event.Day), int64(w.n())
+	days, items := int64(w.width/event.Day), int64(w.n())
 	sxy := items*(days-1) - w.days.ages(w.t, w.first, w.end)
 	sx, sxx := indexSums(days)
 	return float64(sxy*days-items*sx) / float64(days*sxx-sx*sx)
@@ -360,7 +360,7 @@ func (w *window) activeWeeks() int64 {
 // emptyWeeks counts the weeks without an item just before t.
 func (w *window) emptyWeeks() int {
 	if w.n() == 0 {
-		return int(w.t.Sub(w.from) / week)
+		return int(w.width / week)
 	}
 	return int((w.t.Sub(w.at[w.end-1]) - 1) / week)
 }
@@ -368,7 +368,7 @@ func (w *window) emptyWeeks() int {
 // downWeeks counts how many weeks in a row, up to t, had fewer items than the
 // week before.
 func (w *window) downWeeks() int {
-	weeks := int(w.t.Sub(w.from) / week)
+	weeks := int(w.width / week)
 	end, later := w.end, 0
 	for n := range weeks {
 		first := end

@@ -42,6 +42,8 @@ type streamPlan struct {
 	texts []textPlan
 	fixed []int // other series that only grow
 	dated []int // series that are another at each instant
+	// Of all these series, as the plan numbers them.
+	edges, days, windows []int
 	// How far back from t the stream is looked at, and whether at the item
 	// before that too.
 	reach   event.Duration
@@ -123,6 +125,8 @@ func (p *plan) window(from source, where condition, width, offset event.Duration
 			plan.end = p.edge(items, offset)
 		}
 		p.windows = append(p.windows, plan)
+		st := p.stream(from.stream)
+		st.windows = append(st.windows, w)
 	}
 	if a.days {
 		p.windows[w].days = p.day(s, offset%event.Day, width+offset)
@@ -146,6 +150,8 @@ func (p *plan) edge(series int, back event.Duration) int {
 		e = len(p.edges)
 		p.edgeOf[key] = e
 		p.edges = append(p.edges, key)
+		st := p.stream(p.series[series].stream)
+		st.edges = append(st.edges, e)
 	}
 	return e
 }
@@ -157,6 +163,8 @@ func (p *plan) day(series int, before, reach event.Duration) int {
 	if i < 0 {
 		i = len(p.days)
 		p.days = append(p.days, daysPlan{series: series, before: before})
+		st := p.stream(p.series[series].stream)
+		st.days = append(st.days, i)
 	}
 	if d := &p.days[i]; p.edges[d.edge].back < reach {
 		d.edge = p.edge(series, reach)

@@ -31,6 +31,7 @@ type stream struct {
 	*streamPlan
 	view  view
 	texts []texts
+	empty bool // and so are its series and windows
 }
 
 // mark is what an aggregate noted of a text in a round.
@@ -205,9 +206,15 @@ func (w *Workspace) skip(t event.Time) {
 
 // look brings every series and window to t, which is not before the last one.
 func (w *Workspace) look(t event.Time) {
+	w.windows[0].t = t
 	for i := range w.streams {
 		st := &w.streams[i]
 		same := st.view.look(w.timeline, st.name, t)
+		n := len(st.view.at)
+		if n == 0 && st.empty {
+			continue
+		}
+		st.empty = n == 0
 		w.take(st, same)
 		for _, s := range st.fixed {
 			w.series[s].grow(same, t)
@@ -215,22 +222,25 @@ func (w *Workspace) look(t event.Time) {
 		for _, s := range st.dated {
 			w.series[s].redo(t)
 		}
+		w.place(st, t)
 	}
-	for i, e := range w.engine.plan.edges {
-		if i > 0 {
-			s := &w.series[e.series]
-			w.edges[i] = s.seek(min(w.edges[i], s.kept), t.Add(-e.back))
-		}
+}
+
+// place finds where the windows of a stream begin and end.
+func (w *Workspace) place(st *stream, t event.Time) {
+	plan := &w.engine.plan
+	for _, i := range st.edges {
+		e := &plan.edges[i]
+		s := &w.series[e.series]
+		w.edges[i] = s.seek(min(w.edges[i], s.kept), t.Add(-e.back))
 	}
-	for i, d := range w.engine.plan.days {
-		w.days[i].look(t, w.edges[d.edge])
+	for _, i := range st.days {
+		w.days[i].look(t, w.edges[plan.days[i].edge])
 	}
-	w.windows[0].t = t
-	for i := range w.windows[1:] {
-		win := &w.windows[1+i]
-		win.t = t.Add(-win.offset)
-		win.from = win.t.Add(-win.width)
+	for _, i := range st.windows {
+		win := &w.windows[i]
 		s := win.series
+		win.t = t.Add(-win.offset)
 		win.first, win.end = s.from(w.edges[win.edges[0]]), s.length()
 		if win.offset != 0 {
 			win.end = s.from(w.edges[win.edges[1]])
