@@ -190,12 +190,15 @@ func (s *series) seek(i int, from event.Time) int {
 		i += step
 		step *= 2
 	}
-	for end := min(i+step-1, len(at)); i < end; {
-		if half := int(uint(i+end) / 2); at[half] < from {
-			i = half + 1
-		} else {
-			end = half
+	for step /= 2; step > 0; step /= 2 {
+		if i+step > len(at) {
+			continue
 		}
+		before := 0
+		if at[i+step-1] < from {
+			before = 1
+		}
+		i += step & -before // a branch would be guessed wrong half the time
 	}
 	return i
 }
