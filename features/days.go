@@ -41,18 +41,20 @@ func (d *days) look(t event.Time, first int) {
 		d.forget(d.number(d.at[d.kept-1]) + 1)
 	}
 	upTo, next := d.upTo, d.base+len(d.upTo)-1
-	n, last := upTo[len(upTo)-1], d.origin-1
+	n, day, until := upTo[len(upTo)-1], int64(0), d.at[d.base]
 	if next > d.base {
-		last = d.number(d.at[next-1])
+		day = d.number(d.at[next-1])
+		until = d.end(day)
 	}
 	for _, at := range d.at[next:] {
-		day := d.number(at)
-		if day != last {
+		if at >= until {
+			day = d.number(at)
+			until = d.end(day)
 			n.days++
 			d.extend(day)
 			d.busy[(day-d.origin)>>6] |= 1 << ((day - d.origin) & 63)
 		}
-		n.numbers, last = n.numbers+day, day
+		n.numbers += day
 		upTo = append(upTo, n)
 	}
 	d.upTo = upTo
@@ -79,6 +81,9 @@ func (d *days) number(at event.Time) int64 {
 	n := since / perDay
 	return n + (since-n*perDay)>>63 // rounded down
 }
+
+// end is where a day ends.
+func (d *days) end(day int64) event.Time { return d.dawn + event.Time((day+1)*perDay) }
 
 // today is the day that ends with t.
 func (d *days) today(t event.Time) int64 { return int64(t-d.dawn)/perDay - 1 }

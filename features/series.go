@@ -94,24 +94,26 @@ func (s *series) redo(t event.Time) {
 // choose takes the items of the parent, from one on, for which the condition
 // holds.
 func (s *series) choose(from int, t event.Time) {
+	v, holds, at, item := &s.stream.view, s.holds, s.at, s.item
 	for _, place := range s.parent.item[from:] {
-		if it := s.stream.view.item(place); s.holds(it, t) {
-			s.at, s.item = append(s.at, it.at), append(s.item, place)
+		if it := v.item(place); holds(it, t) {
+			at, item = append(at, it.at), append(item, place)
 		}
 	}
+	s.at, s.item = at, item
 	s.fill()
 }
 
 // measure takes the values of the items of the parent from one on.
 func (s *series) measure(from int, t event.Time) {
-	value, known := s.value, s.known
+	v, all, get, value, known := &s.stream.view, s.all, s.field.get, s.value, s.known
 	for _, place := range s.parent.item[from:] {
-		if s.all == nil {
-			if v, ok := s.field.get(s.stream.view.item(place), t); ok {
-				value = append(value, v)
+		if all == nil {
+			if x, ok := get(v.item(place), t); ok {
+				value = append(value, x)
 			}
-		} else if k := s.all.known[place]; k < s.all.known[place+1] {
-			value = append(value, s.all.value[k])
+		} else if k := all.known[place]; k < all.known[place+1] {
+			value = append(value, all.value[k])
 		}
 		known = append(known, int32(len(value)))
 	}

@@ -86,12 +86,13 @@ func (v *view) look(tl *event.Timeline, stream string, t event.Time) (same int) 
 }
 
 func (v *view) engagements(all []event.EngagementEvent, t event.Time) {
-	v.of, v.entry = all, v.entry[:v.settled]
+	at, entry := v.at, v.entry[:v.settled]
 	for i := v.settled + v.dead; i < len(all) && all[i].At < t; i++ {
 		if e := &all[i]; e.Recorded < t && v.stands(i, e.Superseded, t) {
-			v.at, v.entry = append(v.at, e.At), append(v.entry, int32(i))
+			at, entry = append(at, e.At), append(entry, int32(i))
 		}
 	}
+	v.of, v.at, v.entry = all, at, entry
 }
 
 // stands tells whether entry i of the history, which is known, was not
