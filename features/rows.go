@@ -115,8 +115,8 @@ func (w *Workspace) begin(e *Engine, tl *event.Timeline) {
 		w.bind(e)
 	}
 	w.timeline = tl
-	for i := range e.steps {
-		if a := e.steps[i].attribute; a != nil && !a.moves {
+	for i := range e.columns { // come first in a row
+		if a := &e.columns[i]; !a.moves {
 			// A text that is not a number is missing here; the reader of a wide
 			// table reports it, see Values.
 			w.row[i], _ = a.read(tl.Customer.Attributes[a.name])
