@@ -203,24 +203,6 @@ func (w *window) age(i int) float64 {
 // gaps counts the gaps between neighbours whose later one is in the window.
 func (w *window) gaps() int { return w.end - max(w.first, min(1, w.end)) }
 
-// oldest is the number of the week, counted back from t, of the first item. Week
-// 0 ends at t, and what is exactly a week before t belongs to it.
-func (w *window) oldest() int64 { return int64(w.t-w.at[w.first]-1) / int64(week) }
-
-// weeks counts the weeks with an item.
-func (w *window) weeks() int {
-	if w.n() == 0 {
-		return 0
-	}
-	n, today := 1, w.days.today(w.t) // that of the first item, which may have begun before the window
-	for i := range w.oldest() {
-		if w.days.week(today - 7*i) {
-			n++
-		}
-	}
-	return n
-}
-
 // dailySlope is the least-squares slope of items a day over the days of the
 // window, empty ones included; see slope. The window is a number of whole
 // days: see aggregate.bucket.
@@ -341,20 +323,6 @@ func (w *window) gapRank() float64 {
 		n += uint64(gap-now-1) >> 63 // gap <= now: a branch would be guessed wrong half the time
 	}
 	return float64(n) / float64(len(gaps))
-}
-
-// activeWeeks counts the weeks in a row, up to t, with an item.
-func (w *window) activeWeeks() int64 {
-	if w.n() == 0 {
-		return 0
-	}
-	oldest, today := w.oldest(), w.days.today(w.t)
-	for i := range oldest {
-		if !w.days.week(today - 7*i) {
-			return i
-		}
-	}
-	return oldest + 1
 }
 
 // emptyWeeks counts the weeks without an item just before t.

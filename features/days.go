@@ -109,3 +109,35 @@ func (d *days) week(day int64) bool {
 	i := day - 6 - d.origin
 	return (d.busy[i>>6]>>(i&63)|d.busy[i>>6+1]<<(64-i&63))&0x7f != 0
 }
+
+// oldest is the number of the week, counted back from t, of the first item. Week
+// 0 ends at t, and what is exactly a week before t belongs to it.
+func (w *window) oldest() int64 { return int64(w.t-w.at[w.first]-1) / int64(week) }
+
+// weeks counts the weeks with an item.
+func (w *window) weeks() int {
+	if w.n() == 0 {
+		return 0
+	}
+	n, today := 1, w.days.today(w.t) // that of the first item, which may have begun before the window
+	for i := range w.oldest() {
+		if w.days.week(today - 7*i) {
+			n++
+		}
+	}
+	return n
+}
+
+// activeWeeks counts the weeks in a row, up to t, with an item.
+func (w *window) activeWeeks() int64 {
+	if w.n() == 0 {
+		return 0
+	}
+	oldest, today := w.oldest(), w.days.today(w.t)
+	for i := range oldest {
+		if !w.days.week(today - 7*i) {
+			return i
+		}
+	}
+	return oldest + 1
+}
