@@ -14,10 +14,11 @@ import (
 type window struct {
 	*series
 	width, offset event.Duration
-	t, from       event.Time
-	edges         [2]int // of the workspace: where first and end are found
+	t             event.Time // of an empty window any
+	edges         [2]int     // of the workspace: where first and end are found
 	first, end    int
 	whole         *window // what this one is a share of
+	days          *days   // of the items
 	text          *texts  // that is told apart
 	workspace     *Workspace
 }
@@ -28,6 +29,7 @@ type aggregate struct {
 	field   bool           // needs a field, whose values are in the series
 	text    bool           // tells texts apart: the field is one, or the kind
 	needs   column         // what else of the series it looks at
+	days    bool           // counts by days
 	bucket  event.Duration // the window must be two or more of these whole
 	of      string         // works without a stream: on customer or calendar
 	unit    string         // of the result; empty takes the field's
@@ -79,8 +81,8 @@ var aggregates = map[string]aggregate{
 	}, field: true, needs: ofSums, empty: "missing"},
 	"std": {fn: func(w *window) float64 { return w.deviation(w.first, w.end) / float64(w.field.per) },
 		field: true, needs: ofSquares, empty: "missing"},
-	"min": {fn: func(w *window) float64 { return w.pick(slices.Min) }, field: true, empty: "missing"},
-	"max": {fn: func(w *window) float64 { return w.pick(slices.Max) }, field: true, empty: "missing"},
+	"min": {fn: func(w *window) float64 { return w.pick(lowest) }, field: true, empty: "missing"},
+	"max": {fn: func(w *window) float64 { return w.pick(highest) }, field: true, empty: "missing"},
 	"last": {fn: func(w *window) float64 {
 		return w.pick(func(v []int64) int64 { return v[len(v)-1] })
 	}, field: true, empty: "missing"},
@@ -103,17 +105,12 @@ var aggregates = map[string]aggregate{
 	}, field: true, empty: "missing"},
 	"recency": {fn: func(w *window) float64 { return w.age(w.end - 1) }, unit: "days", empty: "missing"},
 	"first":   {fn: func(w *window) float64 { return w.age(w.first) }, unit: "days", empty: "missing"},
-	"days": {fn: func(w *window) float64 {
-		days, _ := w.buckets(event.Day)
-		return float64(days)
-	}, unit: "days", empty: "0"},
-	"weeks": {fn: func(w *window) float64 {
-		weeks, _ := w.buckets(week)
-		return float64(weeks)
-	}, unit: "weeks", empty: "0"},
+	"days": {fn: func(w *window) float64 { return float64(w.days.count(w.first, w.end)) },
+		days: true, unit: "days", empty: "0"},
+	"weeks":     {fn: func(w *window) float64 { return float64(w.weeks()) }, days: true, unit: "weeks", empty: "0"},
 	"kinds":     {fn: func(w *window) float64 { return float64(w.distinct()) }, text: true, unit: "kinds", empty: "0"},
 	"top_share": {fn: (*window).topShare, text: true, unit: "share", empty: "missing"},
-	"slope":     {fn: (*window).dailySlope, bucket: event.Day, unit: "events/day²", empty: "0"},
+	"slope":     {fn: (*window).dailySlope, days: true, bucket: event.Day, unit: "events/day²", empty: "0"},
 	"gap_mean": {fn: func(w *window) float64 {
 		g := w.gaps()
 		if g == 0 {
@@ -129,7 +126,7 @@ var aggregates = map[string]aggregate{
 		if g == 0 {
 			return nan
 		}
-		return scale(slices.Max(w.value[w.end-g:w.end]), perDay)
+		return scale(highest(w.value[w.end-g:w.end]), perDay)
 	}, needs: ofGaps, earlier: true, unit: "days", empty: "missing"},
 	"gap_last": {fn: func(w *window) float64 {
 		if w.gaps() == 0 {
@@ -138,7 +135,7 @@ var aggregates = map[string]aggregate{
 		return scale(int64(w.at[w.end-1].Sub(w.at[w.end-2])), perDay)
 	}, earlier: true, unit: "days", empty: "missing"},
 	"gap_rank":     {fn: (*window).gapRank, needs: ofGaps, earlier: true, unit: "share", empty: "missing"},
-	"active_weeks": {fn: func(w *window) float64 { return float64(w.activeWeeks()) }, bucket: week, unit: "weeks", empty: "0"},
+	"active_weeks": {fn: func(w *window) float64 { return float64(w.activeWeeks()) }, days: true, bucket: week, unit: "weeks", empty: "0"},
 	"empty_weeks":  {fn: func(w *window) float64 { return float64(w.emptyWeeks()) }, bucket: week, unit: "weeks", empty: "the window"},
 	"down_weeks":   {fn: func(w *window) float64 { return float64(w.downWeeks()) }, bucket: week, unit: "weeks", empty: "0"},
 	"repeats":      {fn: func(w *window) float64 { return float64(w.repeats()) }, text: true, back: repeatWithin, unit: "events", empty: "0"},
@@ -206,38 +203,12 @@ func (w *window) age(i int) float64 {
 // gaps counts the gaps between neighbours whose later one is in the window.
 func (w *window) gaps() int { return w.end - max(w.first, min(1, w.end)) }
 
-// bucket returns the number of the bucket of so many hours, counted back from
-// t, that an instant before t lies in. Bucket 0 ends at t, and what is exactly
-// one bucket before t belongs to it. share is 1/size: the product is off by one
-// at most, which costs less to find out than a division, and no branch.
-func bucket(t, at event.Time, size event.Duration, share float64) int64 {
-	back := int64(t-at) - 1
-	n := int64(float64(back) * share)
-	rest := back - n*int64(size)
-	return n + rest>>63 - (int64(size)-1-rest)>>63
-}
-
-// buckets counts the buckets with an item, and adds up the numbers of the
-// buckets of all items.
-func (w *window) buckets(size event.Duration) (used, numbers int64) {
-	share, last := 1/float64(size), int64(-1)
-	for _, at := range w.at[w.first:w.end] {
-		b := bucket(w.t, at, size, share)
-		if b != last {
-			used++
-		}
-		numbers, last = numbers+b, b
-	}
-	return used, numbers
-}
-
 // dailySlope is the least-squares slope of items a day over the days of the
 // window, empty ones included; see slope. The window is a number of whole
 // days: see aggregate.bucket.
 func (w *window) dailySlope() float64 {
-	days, items := int64(w.t.Sub(w.from)/event.Day), int64(w.n())
-	_, numbers := w.buckets(event.Day)
-	sxy := items*(days-1) - numbers // bucket b is day days-1-b
+	days, items := int64(w.width/event.Day), int64(w.n())
+	sxy := items*(days-1) - w.days.ages(w.t, w.first, w.end)
 	sx, sxx := indexSums(days)
 	return float64(sxy*days-items*sx) / float64(days*sxx-sx*sx)
 }
@@ -288,6 +259,33 @@ func (w *window) run() int {
 	return n
 }
 
+// highest returns the highest of some values. Four at a time do not wait for
+// each other.
+func highest(v []int64) int64 {
+	a := v[0]
+	b, c, d := a, a, a
+	for ; len(v) >= 4; v = v[4:] {
+		a, b, c, d = max(a, v[0]), max(b, v[1]), max(c, v[2]), max(d, v[3])
+	}
+	for _, x := range v {
+		a = max(a, x)
+	}
+	return max(a, b, c, d)
+}
+
+// lowest returns the lowest of some values.
+func lowest(v []int64) int64 {
+	a := v[0]
+	b, c, d := a, a, a
+	for ; len(v) >= 4; v = v[4:] {
+		a, b, c, d = min(a, v[0]), min(b, v[1]), min(c, v[2]), min(d, v[3])
+	}
+	for _, x := range v {
+		a = min(a, x)
+	}
+	return min(a, b, c, d)
+}
+
 // steps counts values that lie above (1) or below (-1) the one before.
 func (w *window) steps(sign int) int {
 	n, v := 0, w.values()
@@ -320,32 +318,17 @@ func (w *window) gapRank() float64 {
 	if len(gaps) == 0 {
 		return nan
 	}
-	now, n := int64(w.t.Sub(w.at[w.end-1])), 0
+	now, n := int64(w.t.Sub(w.at[w.end-1])), uint64(0)
 	for _, gap := range gaps {
-		if gap <= now {
-			n++
-		}
+		n += uint64(gap-now-1) >> 63 // gap <= now: a branch would be guessed wrong half the time
 	}
 	return float64(n) / float64(len(gaps))
-}
-
-// activeWeeks counts the weeks in a row, up to t, with an item.
-func (w *window) activeWeeks() int {
-	share, last := 1/float64(week), int64(-1)
-	for i := w.end - 1; i >= w.first; i-- {
-		b := bucket(w.t, w.at[i], week, share)
-		if b > last+1 {
-			break
-		}
-		last = b
-	}
-	return int(last + 1)
 }
 
 // emptyWeeks counts the weeks without an item just before t.
 func (w *window) emptyWeeks() int {
 	if w.n() == 0 {
-		return int(w.t.Sub(w.from) / week)
+		return int(w.width / week)
 	}
 	return int((w.t.Sub(w.at[w.end-1]) - 1) / week)
 }
@@ -353,7 +336,7 @@ func (w *window) emptyWeeks() int {
 // downWeeks counts how many weeks in a row, up to t, had fewer items than the
 // week before.
 func (w *window) downWeeks() int {
-	weeks := int(w.t.Sub(w.from) / week)
+	weeks := int(w.width / week)
 	end, later := w.end, 0
 	for n := range weeks {
 		first := end

@@ -28,9 +28,10 @@
 // for an empty window ([Aggregates]).
 //
 // Compile also plans what has to be known of a history, each thing once for all
-// features. A series has the items of one stream, or those of another series
-// that meet one thing more: a level, a condition, a value. It holds them in
-// columns with running sums, so that a window is a range of it. Instants are
+// features. A series has the items of one stream, those of another series that
+// meet one thing more, a level or a condition, or the values that those have. It
+// holds them in columns with running sums, so that a window is a range of it, and
+// so are days with items, as long as instants are whole days apart. Instants are
 // taken in ascending order. Series of which an item can never change only grow,
 // and give back what lies after an item that was recorded late; those that
 // depend on t (open, unpaid, days late, age) are made anew at each instant.

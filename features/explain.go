@@ -112,14 +112,17 @@ func (e *Engine) collect(x *Explanation, column, of int, row []float32, tl *even
 // explain lists the items that a feature of the window looks at, with the
 // reasons.
 func (w *window) explain(d *declaration) []Item {
-	a, counted := aggregates[d.Agg], w.item[w.first:w.end]
-	all := w
+	a, all := aggregates[d.Agg], w
 	if a.share != ofNothing {
 		all = w.whole
 	}
+	counted := map[int32]bool{}
+	for i := w.first; i < w.end; i++ {
+		counted[w.place(i)] = true
+	}
 	var items []Item
 	for i := all.first; i < all.end; i++ {
-		why, in := "in the window", slices.Contains(counted, all.item[i])
+		why, in := "in the window", counted[all.place(i)]
 		if d.By != "" && (in || a.share != ofLevel) {
 			why += fmt.Sprintf(", %s is %q", d.By, d.level)
 		}
@@ -151,7 +154,7 @@ func (w *window) explain(d *declaration) []Item {
 
 // told tells item i of a series.
 func (w *window) told(i int, value bool, why string) Item {
-	it := w.stream.view.items[w.item[i]]
+	it := *w.stream.view.item(w.place(i))
 	x := Item{Stream: w.stream.name, Occurred: it.at, Recorded: it.known, What: it.describe(w.t), Why: []Reason{{Text: why}}, item: it}
 	if value {
 		f := scale(w.value[i], w.field.per)

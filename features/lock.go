@@ -52,8 +52,8 @@ func (c *Census) Add(tl *event.Timeline, t event.Time) {
 		}
 		var v view
 		v.look(tl, d.From, t)
-		for i := range v.items {
-			c.count(key, text(&v.items[i]))
+		for i := range v.at {
+			c.count(key, text(v.item(int32(i))))
 		}
 	}
 }

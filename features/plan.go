@@ -28,6 +28,7 @@ type plan struct {
 	series  []seriesPlan
 	windows []windowPlan
 	edges   []edge
+	days    []daysPlan
 
 	seriesOf map[source]int
 	windowOf map[windowKey]int
@@ -41,6 +42,8 @@ type streamPlan struct {
 	texts []textPlan
 	fixed []int // other series that only grow
 	dated []int // series that are another at each instant
+	// Of all these series, as the plan numbers them.
+	edges, days, windows []int
 	// How far back from t the stream is looked at, and whether at the item
 	// before that too.
 	reach   event.Duration
@@ -60,6 +63,7 @@ type textPlan struct {
 type seriesPlan struct {
 	source
 	parent int
+	every  int                               // the series of the value of every item of the stream; 0 if none
 	holds  func(it *item, t event.Time) bool // nil for every item
 	field  field
 	dated  bool
@@ -71,10 +75,11 @@ type windowPlan struct {
 	windowKey
 	first, end int // edges; end is 0 for all items up to t
 	whole      int // the window that this one is a share of; 0 for none
+	days       int // of the items, from 1; 0 where nobody asks
 }
 
-// edge is where windows of a series begin or end: so long before t. Edge 0 is
-// of no window.
+// edge is where windows of a series begin or end: so long before t. Windows of
+// values have those of the items that the values are of. Edge 0 is of no window.
 type edge struct {
 	series int
 	back   event.Duration
@@ -111,11 +116,20 @@ func (p *plan) window(from source, where condition, width, offset event.Duration
 	if !ok {
 		w = len(p.windows)
 		p.windowOf[key] = w
-		plan := windowPlan{windowKey: key, first: p.edge(s, width+offset)}
+		items := s
+		if from.field != "" {
+			items = p.series[s].parent
+		}
+		plan := windowPlan{windowKey: key, first: p.edge(items, width+offset)}
 		if offset != 0 {
-			plan.end = p.edge(s, offset)
+			plan.end = p.edge(items, offset)
 		}
 		p.windows = append(p.windows, plan)
+		st := p.stream(from.stream)
+		st.windows = append(st.windows, w)
+	}
+	if a.days {
+		p.windows[w].days = p.day(s, offset%event.Day, width+offset)
 	}
 	switch a.share {
 	case ofCondition:
@@ -136,8 +150,26 @@ func (p *plan) edge(series int, back event.Duration) int {
 		e = len(p.edges)
 		p.edgeOf[key] = e
 		p.edges = append(p.edges, key)
+		st := p.stream(p.series[series].stream)
+		st.edges = append(st.edges, e)
 	}
 	return e
+}
+
+// day returns the number, from 1, of the days of a series that are looked at so
+// far back.
+func (p *plan) day(series int, before, reach event.Duration) int {
+	i := slices.IndexFunc(p.days, func(d daysPlan) bool { return d.series == series && d.before == before })
+	if i < 0 {
+		i = len(p.days)
+		p.days = append(p.days, daysPlan{series: series, before: before})
+		st := p.stream(p.series[series].stream)
+		st.days = append(st.days, i)
+	}
+	if d := &p.days[i]; p.edges[d.edge].back < reach {
+		d.edge = p.edge(series, reach)
+	}
+	return i + 1
 }
 
 // extend makes a series, and what it is made of, reach back far enough.
@@ -169,6 +201,9 @@ func (p *plan) one(from source, where condition) int {
 		plan.field = fields[from.stream][from.field]
 		plan.dated = plan.field.dated
 		up.field = ""
+		if every := (source{stream: from.stream, field: from.field}); !plan.dated && from != every {
+			plan.every = p.one(every, condition{})
+		}
 	case from.where != "":
 		plan.holds, plan.dated = where.holds, where.dated
 		up.where = ""

@@ -16,6 +16,8 @@ type Workspace struct {
 	series   []series
 	windows  []window
 	edges    []int // places where windows begin or end, as the plan numbers them
+	days     []days
+	places   []int32 // 0, 1, 2, …
 	row      []float64
 	order    []int // of instants
 	args     [4]float64
@@ -29,6 +31,7 @@ type stream struct {
 	*streamPlan
 	view  view
 	texts []texts
+	empty bool // and so are its series and windows
 }
 
 // mark is what an aggregate noted of a text in a round.
@@ -112,8 +115,8 @@ func (w *Workspace) begin(e *Engine, tl *event.Timeline) {
 		w.bind(e)
 	}
 	w.timeline = tl
-	for i := range e.steps {
-		if a := e.steps[i].attribute; a != nil && !a.moves {
+	for i := range e.columns { // come first in a row
+		if a := &e.columns[i]; !a.moves {
 			// A text that is not a number is missing here; the reader of a wide
 			// table reports it, see Values.
 			w.row[i], _ = a.read(tl.Customer.Attributes[a.name])
@@ -126,7 +129,7 @@ func (w *Workspace) bind(e *Engine) {
 	p := &e.plan
 	*w = Workspace{engine: e, row: make([]float64, len(e.steps)), order: w.order,
 		streams: make([]stream, len(p.streams)), series: make([]series, len(p.series)),
-		windows: make([]window, max(1, len(p.windows))), edges: make([]int, len(p.edges))}
+		windows: make([]window, max(1, len(p.windows))), edges: make([]int, len(p.edges)), days: make([]days, len(p.days))}
 	at := map[string]*stream{}
 	for i := range p.streams {
 		st := &w.streams[i]
@@ -142,8 +145,14 @@ func (w *Workspace) bind(e *Engine) {
 		s := &w.series[i]
 		s.seriesPlan = &p.series[i]
 		s.stream = at[s.source.stream]
+		if s.every > 0 {
+			s.all = &w.series[s.every]
+		}
 		if i != s.stream.root {
 			s.parent = &w.series[s.seriesPlan.parent]
+		}
+		if s.field.get != nil {
+			s.known = []int32{0}
 		}
 		if s.field.get != nil || s.needs&ofGaps != 0 {
 			s.value = []int64{}
@@ -155,6 +164,9 @@ func (w *Workspace) bind(e *Engine) {
 			s.square = []int128{{}}
 		}
 	}
+	for i, d := range p.days {
+		w.days[i] = days{series: &w.series[d.series], before: d.before, upTo: []tally{{}}}
+	}
 	for i := range w.windows {
 		w.windows[i].workspace = w
 		if i == 0 {
@@ -164,6 +176,9 @@ func (w *Workspace) bind(e *Engine) {
 		win.width, win.offset = plan.width, plan.offset
 		win.edges = [2]int{plan.first, plan.end}
 		win.series, win.whole = &w.series[plan.series], &w.windows[plan.whole]
+		if plan.days > 0 {
+			win.days = &w.days[plan.days-1]
+		}
 		if plan.text >= 0 {
 			win.text = &win.series.stream.texts[plan.text]
 		}
@@ -191,9 +206,15 @@ func (w *Workspace) skip(t event.Time) {
 
 // look brings every series and window to t, which is not before the last one.
 func (w *Workspace) look(t event.Time) {
+	w.windows[0].t = t
 	for i := range w.streams {
 		st := &w.streams[i]
 		same := st.view.look(w.timeline, st.name, t)
+		n := len(st.view.at)
+		if n == 0 && st.empty {
+			continue
+		}
+		st.empty = n == 0
 		w.take(st, same)
 		for _, s := range st.fixed {
 			w.series[s].grow(same, t)
@@ -201,21 +222,28 @@ func (w *Workspace) look(t event.Time) {
 		for _, s := range st.dated {
 			w.series[s].redo(t)
 		}
+		w.place(st, t)
 	}
-	for i, e := range w.engine.plan.edges {
-		if i > 0 {
-			s := &w.series[e.series]
-			w.edges[i] = s.seek(min(w.edges[i], s.kept), t.Add(-e.back))
-		}
+}
+
+// place finds where the windows of a stream begin and end.
+func (w *Workspace) place(st *stream, t event.Time) {
+	plan := &w.engine.plan
+	for _, i := range st.edges {
+		e := &plan.edges[i]
+		s := &w.series[e.series]
+		w.edges[i] = s.seek(min(w.edges[i], s.kept), t.Add(-e.back))
 	}
-	w.windows[0].t = t
-	for i := range w.windows[1:] {
-		win := &w.windows[1+i]
+	for _, i := range st.days {
+		w.days[i].look(t, w.edges[plan.days[i].edge])
+	}
+	for _, i := range st.windows {
+		win := &w.windows[i]
+		s := win.series
 		win.t = t.Add(-win.offset)
-		win.from = win.t.Add(-win.width)
-		win.first = w.edges[win.edges[0]]
-		if win.end = len(win.at); win.offset != 0 {
-			win.end = w.edges[win.edges[1]]
+		win.first, win.end = s.from(w.edges[win.edges[0]]), s.length()
+		if win.offset != 0 {
+			win.end = s.from(w.edges[win.edges[1]])
 		}
 	}
 }
@@ -224,31 +252,33 @@ func (w *Workspace) look(t event.Time) {
 // levels.
 func (w *Workspace) take(st *stream, same int) {
 	for i := range st.texts {
-		st.texts[i].read(st.view.items, same)
+		st.texts[i].read(&st.view, same)
 	}
-	root := &w.series[st.root]
-	root.keep(same)
-	for place := same; place < len(st.view.items); place++ {
-		root.add(place)
+	n, root := len(st.view.at), &w.series[st.root]
+	for len(w.places) < n {
+		w.places = append(w.places, int32(len(w.places)))
 	}
+	root.cut(same)
+	root.at, root.item = st.view.at, w.places[:n]
+	root.fill()
 	for i := range st.texts {
 		x := &st.texts[i]
-		for _, s := range x.series {
-			w.series[s].keep(same)
-		}
 		if len(x.series) == 0 {
 			continue
 		}
-		for place := same; place < len(st.view.items); place++ {
-			if level := x.level[x.codes[place]]; level > 0 {
-				w.series[x.series[level-1]].add(place)
+		for _, s := range x.series {
+			w.series[s].keep(same)
+		}
+		for place, code := range x.codes[same:] {
+			if level := x.level[code]; level > 0 {
+				s := &w.series[x.series[level-1]]
+				s.at, s.item = append(s.at, st.view.at[same+place]), append(s.item, int32(same+place))
 			}
 		}
 		for _, s := range x.series {
 			w.series[s].fill()
 		}
 	}
-	root.fill()
 }
 
 // end lets go of the history.

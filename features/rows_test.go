@@ -317,6 +317,9 @@ func TestRowsLetGo(t *testing.T) {
 				t.Errorf("%s: %+v", st.name, it)
 			}
 		}
+		if st.view.of != nil || st.view.one != (item{}) {
+			t.Errorf("%s: its engagements", st.name)
+		}
 		for j := range st.texts {
 			x := &st.texts[j]
 			for _, r := range x.recent {

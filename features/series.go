@@ -4,18 +4,23 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
+	"slices"
 
 	"churn/event"
 )
 
-// series holds the items of one source in columns, oldest first.
+// series holds the items of one source in columns, oldest first. Of a source
+// with a field it holds the known values alone: that of item i of the parent is
+// value known[i-start], if known[i-start+1] is one more.
 type series struct {
 	*seriesPlan
 	stream *stream
 	parent *series // nil for all items of the stream
+	all    *series // that has the value for every item of the stream; or nil
 
-	at   []event.Time
-	item []int32 // its place in the view
+	at    []event.Time
+	item  []int32 // its place in the view
+	known []int32 // how many values items of the parent before each have
 	// value of the field, or the gap since the item before; 0 for the first.
 	value []int64
 	// sum[i] and square[i] are over the first i values. Squares are cut to 128
@@ -23,7 +28,7 @@ type series struct {
 	sum, square []int128
 	peak        uint64
 
-	kept  int // items that are still the same as at the instant before
+	kept  int // items, or values, that are still the same as at the instant before
 	start int // items of the parent that are too old
 }
 
@@ -38,8 +43,12 @@ func (s *series) keep(places int) {
 
 // cut drops all but the first n items.
 func (s *series) cut(n int) {
-	s.kept = n
-	s.at, s.item = s.at[:n], s.item[:n]
+	if s.kept = n; n == s.length() {
+		return
+	}
+	if s.field.get == nil {
+		s.at, s.item = s.at[:n], s.item[:n]
+	}
 	if s.value != nil {
 		s.value = s.value[:n]
 	}
@@ -54,16 +63,16 @@ func (s *series) cut(n int) {
 	}
 }
 
-// add takes the item at a place of the view.
-func (s *series) add(place int) {
-	s.at = append(s.at, s.stream.view.items[place].at)
-	s.item = append(s.item, int32(place))
-}
-
 // grow brings a series that only grows to t.
 func (s *series) grow(same int, t event.Time) {
-	s.keep(same)
-	s.refine(s.parent.kept, t)
+	if s.field.get == nil {
+		s.keep(same)
+		s.choose(s.parent.kept, t)
+		return
+	}
+	s.known = s.known[:s.parent.kept+1]
+	s.cut(int(s.known[s.parent.kept]))
+	s.measure(s.parent.kept, t)
 }
 
 // redo makes a series anew as of t.
@@ -74,53 +83,96 @@ func (s *series) redo(t event.Time) {
 	for s.start < len(at) && at[s.start] < from {
 		s.start++
 	}
-	s.refine(s.start, t)
+	if s.field.get == nil {
+		s.choose(s.start, t)
+		return
+	}
+	s.known = s.known[:1]
+	s.measure(s.start, t)
 }
 
-// refine takes what belongs here of the items of the parent from one on.
-func (s *series) refine(from int, t event.Time) {
-	items, holds, get := s.stream.view.items, s.holds, s.field.get
+// choose takes the items of the parent, from one on, for which the condition
+// holds.
+func (s *series) choose(from int, t event.Time) {
+	v, holds, at, item := &s.stream.view, s.holds, s.at, s.item
 	for _, place := range s.parent.item[from:] {
-		it := &items[place]
-		if holds != nil && !holds(it, t) {
-			continue
+		if it := v.item(place); holds(it, t) {
+			at, item = append(at, it.at), append(item, place)
 		}
-		if get != nil {
-			v, ok := get(it, t)
-			if !ok {
-				continue
-			}
-			s.value = append(s.value, v)
-		}
-		s.at = append(s.at, it.at)
-		s.item = append(s.item, place)
 	}
+	s.at, s.item = at, item
+	s.fill()
+}
+
+// measure takes the values of the items of the parent from one on.
+func (s *series) measure(from int, t event.Time) {
+	v, all, get, value, known := &s.stream.view, s.all, s.field.get, s.value, s.known
+	for _, place := range s.parent.item[from:] {
+		if all == nil {
+			if x, ok := get(v.item(place), t); ok {
+				value = append(value, x)
+			}
+		} else if k := all.known[place]; k < all.known[place+1] {
+			value = append(value, all.value[k])
+		}
+		known = append(known, int32(len(value)))
+	}
+	s.value, s.known = value, known
 	s.fill()
 }
 
 // fill brings the other columns to the length of at.
 func (s *series) fill() {
 	from := s.kept
-	if s.needs&ofGaps != 0 {
-		for i := from; i < len(s.at); i++ {
-			s.value = append(s.value, int64(s.at[i].Sub(s.at[max(i-1, 0)])))
+	if s.needs&ofGaps != 0 && from < len(s.at) {
+		value, before := s.value, s.at[max(from-1, 0)]
+		for _, at := range s.at[from:] {
+			value, before = append(value, int64(at.Sub(before))), at
 		}
+		s.value = value
 	}
 	if s.sum != nil {
-		sum := s.sum[from]
+		sums, sum := s.sum, s.sum[from]
 		for _, v := range s.value[from:] {
 			sum = sum.plus(wide(v))
-			s.sum = append(s.sum, sum)
+			sums = append(sums, sum)
 		}
+		s.sum = sums
 	}
 	if s.square != nil {
-		square := s.square[from]
+		squares, square, peak := s.square, s.square[from], s.peak
 		for _, v := range s.value[from:] {
 			square = square.plus(product(v, v))
-			s.square = append(s.square, square)
-			s.peak = max(s.peak, size(v))
+			squares = append(squares, square)
+			peak = max(peak, size(v))
 		}
+		s.square, s.peak = squares, peak
 	}
+}
+
+// length counts the items, or values.
+func (s *series) length() int {
+	if s.known == nil {
+		return len(s.at)
+	}
+	return len(s.value)
+}
+
+// from is where the items, or values, from a place of an edge on begin.
+func (s *series) from(i int) int {
+	if s.known == nil {
+		return i
+	}
+	return int(s.known[i-s.start])
+}
+
+// place is that of an item in the view.
+func (s *series) place(i int) int32 {
+	if s.field.get == nil {
+		return s.item[i]
+	}
+	k, _ := slices.BinarySearch(s.known, int32(i+1)) // the first k items have the value
+	return s.parent.item[s.start+k-1]
 }
 
 // size is |v|, also of the smallest number.
@@ -140,12 +192,15 @@ func (s *series) seek(i int, from event.Time) int {
 		i += step
 		step *= 2
 	}
-	for end := min(i+step-1, len(at)); i < end; {
-		if half := int(uint(i+end) / 2); at[half] < from {
-			i = half + 1
-		} else {
-			end = half
+	for step /= 2; step > 0; step /= 2 {
+		if i+step > len(at) {
+			continue
 		}
+		before := 0
+		if at[i+step-1] < from {
+			before = 1
+		}
+		i += step & -before // a branch would be guessed wrong half the time
 	}
 	return i
 }

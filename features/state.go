@@ -18,11 +18,13 @@ import (
 // goroutine at a time.
 //
 // An engagement is put in its place: at once if that is the end, or behind all
-// that was given out; else the engagements are copied first. The events of the
-// other streams, of which there are few, are paired anew when next asked for.
+// that was given out; else with others when the history is next asked for, which
+// copies the engagements. The events of the other streams, of which there are
+// few, are paired anew then.
 type State struct {
 	tl   event.Timeline
 	ids  []string      // of the engagements: the last word on their order
+	late []event.Event // engagements to be put among those given out, in order
 	rest []event.Event // of the other streams, in order
 	// closed is a history that takes no events: see NewState.
 	closed bool
@@ -117,13 +119,51 @@ func (s *State) engagement(e *event.Event) {
 		}
 	}
 	if at < s.lent { // somebody looks at what is to be moved
-		all = append(make([]event.EngagementEvent, 0, len(all)+len(all)/8+8), all...)
-		s.lent = 0
+		s.wait(at, e)
+		return
 	}
 	s.tl.Engagements = slices.Insert(all, at, event.EngagementEvent{At: e.At, Recorded: e.Recorded,
 		Kind: s.kind(at, e.Kind), Value: e.Value, HasValue: e.HasValue})
 	s.ids = slices.Insert(s.ids, at, strings.Clone(e.ID))
 	s.texts += len(e.ID)
+}
+
+// wait lets an engagement that belongs at a place wait for the next merge.
+func (s *State) wait(at int, e *event.Event) {
+	i, found := slices.BinarySearchFunc(s.late, *e, inOrder)
+	if found {
+		return
+	}
+	kept := event.Event{ID: strings.Clone(e.ID), Type: e.Type, At: e.At, Recorded: e.Recorded, Kind: s.kind(at, e.Kind), Value: e.Value, HasValue: e.HasValue}
+	s.late = slices.Insert(s.late, i, kept)
+	s.texts += len(e.ID)
+	const most = 64
+	if len(s.late) == most {
+		s.merge()
+	}
+}
+
+// merge puts the engagements that wait in their places, in a copy.
+func (s *State) merge() {
+	k := len(s.late)
+	if k == 0 {
+		return
+	}
+	i := len(s.ids) - 1
+	n := len(s.ids) + k
+	all := append(make([]event.EngagementEvent, 0, n+n/8), s.tl.Engagements...)[:n]
+	s.ids = slices.Grow(s.ids, k)[:n]
+	for to := n - 1; k > 0; to-- { // from behind, so that nothing is written over
+		if i >= 0 && s.compare(i, &s.late[k-1]) > 0 {
+			all[to], s.ids[to] = all[i], s.ids[i]
+			i--
+			continue
+		}
+		k--
+		e := &s.late[k]
+		all[to], s.ids[to] = event.EngagementEvent{At: e.At, Recorded: e.Recorded, Kind: e.Kind, Value: e.Value, HasValue: e.HasValue}, e.ID
+	}
+	s.tl.Engagements, s.late, s.lent = all, nil, 0
 }
 
 // compare compares an engagement with one that comes.
@@ -160,8 +200,9 @@ func (s *State) other(e *event.Event) {
 	s.paired = false
 }
 
-// pair brings the other streams up to date.
+// pair brings the history up to date.
 func (s *State) pair() {
+	s.merge()
 	if s.paired {
 		return
 	}
@@ -213,6 +254,7 @@ func (s *State) Forget(e *Engine, t event.Time) {
 	if s.closed {
 		return // to be read anew anyway
 	}
+	s.merge()
 	all, from := s.tl.Engagements, t.Add(-e.Reach("engagement"))
 	n := sort.Search(len(all), func(i int) bool { return all[i].At >= from })
 	var keep []int
@@ -257,7 +299,7 @@ var (
 
 // Size estimates the memory of the state in bytes.
 func (s *State) Size() int {
-	return stateSize + s.texts + cap(s.tl.Engagements)*engagementSize + cap(s.ids)*textSize + cap(s.rest)*eventSize +
+	return stateSize + s.texts + cap(s.tl.Engagements)*engagementSize + cap(s.ids)*textSize + (cap(s.late)+cap(s.rest))*eventSize +
 		cap(s.tl.Complaints)*complaintSize + cap(s.tl.Payments)*paymentSize + cap(s.tl.Contacts)*contactSize + cap(s.tl.Changes)*changeSize
 }
 

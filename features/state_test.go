@@ -87,6 +87,38 @@ func TestState(t *testing.T) {
 	}
 }
 
+// TestStateLate: engagements that belong before what was given out, more of them
+// than wait, each of them twice.
+func TestStateLate(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	events := observed(r, 700)
+	seen, rest := []event.Event{events[0], events[len(events)-1]}, events[1:len(events)-1]
+	r.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+	s, size := stateOf(seen), 0
+	for n := 0; len(rest) > 0; n = min(n*2+1, len(rest)) {
+		given := s.Timeline()
+		was := event.NewTimeline(given.Customer, slices.Clone(seen))
+		for _, e := range rest[:n] {
+			for range 2 {
+				if !s.Observe(&e) {
+					t.Fatalf("%+v is not taken", e)
+				}
+			}
+		}
+		if !reflect.DeepEqual(given, was) {
+			t.Fatalf("what was given out with %d events changed", len(seen))
+		}
+		if n > 0 && s.Size() <= size {
+			t.Errorf("%d bytes, and %d with %d events more", size, s.Size(), n)
+		}
+		size = s.Size()
+		seen, rest = append(seen, rest[:n]...), rest[n:]
+	}
+	if want := event.NewTimeline(s.tl.Customer, slices.Clone(seen)); !reflect.DeepEqual(s.Timeline(), want) {
+		t.Errorf("the history is another than that of all %d events", len(seen))
+	}
+}
+
 // TestStateForgets: memory is bounded by what the windows reach, the row stays
 // that of the whole history, and earlier instants are refused.
 func TestStateForgets(t *testing.T) {

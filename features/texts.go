@@ -14,11 +14,12 @@ type texts struct {
 }
 
 // read gives codes to the items of a view from a place on.
-func (x *texts) read(items []item, from int) {
-	x.codes = x.codes[:from]
-	for i := from; i < len(items); i++ {
-		x.codes = append(x.codes, x.code(x.get(&items[i])))
+func (x *texts) read(v *view, from int) {
+	codes := x.codes[:from]
+	for i := from; i < len(v.at); i++ {
+		codes = append(codes, x.code(x.get(v.item(int32(i)))))
 	}
+	x.codes = codes
 }
 
 func (x *texts) code(text string) int32 {
@@ -42,10 +43,13 @@ func (x *texts) code(text string) int32 {
 
 // reset forgets all texts.
 func (x *texts) reset() {
-	if len(x.known) > 1024 || x.known == nil {
+	switch n := len(x.known); {
+	case x.known == nil, n > 1024:
 		x.known = map[string]int32{} // an empty map is as slow to clear as it was large
+		clear(x.recent[:])
+	case n > 0:
+		clear(x.known)
+		clear(x.recent[:])
 	}
-	clear(x.known)
-	clear(x.recent[:])
 	x.codes, x.level = x.codes[:0], append(x.level[:0], 0)
 }
