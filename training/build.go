@@ -294,6 +294,7 @@ func addObservations(rows *table.MatrixRows, d *Data) {
 		}
 		rows.Churned = append(rows.Churned, label)
 		rows.Reasons = append(rows.Reasons, ob.Reason)
+		rows.LeftAt = append(rows.LeftAt, ob.LeftAt)
 	}
 	rows.Values = append(rows.Values, d.Matrix.Data...)
 }
@@ -310,18 +311,19 @@ func (b *Build) asOf(rows *table.MatrixRows, block someHistories, o *Observer, e
 			}
 			v := Judge(&b.Definition, tl, t, b.Through)
 			counts[v.String()]++
-			label, reason := uint8(table.Unknown), ""
+			label, reason, left := uint8(table.Unknown), "", event.Never
 			switch v {
 			case Stayed:
 				label = table.No
 			case Churned:
-				label, reason = table.Yes, tl.Customer.ChurnReason
+				label, reason, left = table.Yes, tl.Customer.ChurnReason, leavesAt(&b.Definition, tl, t)
 			}
 			rows.Customers = append(rows.Customers, tl.Customer.ID)
 			rows.AsOf = append(rows.AsOf, t)
 			rows.HeldOut = append(rows.HeldOut, out)
 			rows.Churned = append(rows.Churned, label)
 			rows.Reasons = append(rows.Reasons, reason)
+			rows.LeftAt = append(rows.LeftAt, left)
 		}
 	}
 	first = append(first, len(rows.Customers))

@@ -153,7 +153,8 @@ func (d *MatrixData) rows(in *table.Reader, m *MatrixInfo, rows *table.MatrixRow
 func observations(rows *table.MatrixRows, list []features.Feature) *Data {
 	d := &Data{Matrix: features.Matrix{Features: list, Data: rows.Values}, Observations: make([]Observation, len(rows.Customers))}
 	for i, who := range rows.Customers {
-		d.Observations[i] = Observation{who, rows.AsOf[i], rows.Churned[i] == table.Yes, rows.HeldOut[i], rows.Reasons[i]}
+		d.Observations[i] = Observation{Customer: who, At: rows.AsOf[i], Churned: rows.Churned[i] == table.Yes, HeldOut: rows.HeldOut[i],
+			Reason: rows.Reasons[i], LeftAt: rows.LeftAt[i]}
 	}
 	return d
 }

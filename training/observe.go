@@ -29,6 +29,8 @@ type Observation struct {
 	HeldOut bool
 	// Reason the customer gave for leaving, if churned and known.
 	Reason string
+	// LeftAt is the moment of leaving if churned, Never where it is not known.
+	LeftAt event.Time
 }
 
 // Counts of verdicts, by name.
@@ -89,9 +91,9 @@ func (o *Observer) Observe(tl *event.Timeline, counts Counts, fn func(Observatio
 		if v != Stayed && v != Churned {
 			continue
 		}
-		ob := Observation{Customer: tl.Customer.ID, At: t, Churned: v == Churned, HeldOut: out}
+		ob := Observation{Customer: tl.Customer.ID, At: t, Churned: v == Churned, HeldOut: out, LeftAt: event.Never}
 		if ob.Churned {
-			ob.Reason = tl.Customer.ChurnReason
+			ob.Reason, ob.LeftAt = tl.Customer.ChurnReason, leavesAt(&o.Definition, tl, t)
 		}
 		fn(ob)
 	}

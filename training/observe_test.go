@@ -83,7 +83,7 @@ func TestObserve(t *testing.T) {
 	var got []Observation
 	o.Observe(&event.Timeline{Customer: c}, counts, func(ob Observation) { got = append(got, ob) })
 	out := heldOut("c", 1, 0.25)
-	want := []Observation{{"c", day(40), false, out, ""}, {"c", day(70), false, out, ""}, {"c", day(100), true, out, "moved"}}
+	want := []Observation{{"c", day(40), false, out, "", event.Never}, {"c", day(70), false, out, "", event.Never}, {"c", day(100), true, out, "moved", day(110)}}
 	if !slices.Equal(got, want) {
 		t.Errorf("observations %v, want %v", got, want)
 	}

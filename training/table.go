@@ -257,7 +257,7 @@ func (t *Table) Data(e *features.Engine) (*Data, map[string]int, error) {
 		for _, c := range e.Values(d.Matrix.Grow(), values) {
 			odd[c]++
 		}
-		ob := Observation{Customer: t.IDs[i], At: event.Never}
+		ob := Observation{Customer: t.IDs[i], At: event.Never, LeftAt: event.Never}
 		if t.Labels != nil {
 			ob.Churned = t.Labels[i]
 		}

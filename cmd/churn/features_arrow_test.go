@@ -122,7 +122,7 @@ func TestArrowParts(t *testing.T) {
 	out, said := runArrow(t, arguments, in)
 	var rows tables.MatrixRows
 	schema, err := matrixOfStream(out, &rows)
-	if err != nil || len(rows.Customers) != 0 || schema.NumFields() != 5+len(d.Engine.Features()) || said.Rows != 0 || said.Checksum != "0000000000000000" {
+	if err != nil || len(rows.Customers) != 0 || schema.NumFields() != 6+len(d.Engine.Features()) || said.Rows != 0 || said.Checksum != "0000000000000000" {
 		t.Errorf("nobody: %d rows of %d columns, %+v, error %v", len(rows.Customers), schema.NumFields(), said, err)
 	}
 }
@@ -137,7 +137,7 @@ func differs(rows *tables.MatrixRows, d *training.MatrixData) string {
 		if d.Observations[i].Churned {
 			label = tables.Yes
 		}
-		if got, want := (training.Observation{Customer: who, At: rows.AsOf[i], Churned: d.Observations[i].Churned, HeldOut: rows.HeldOut[i], Reason: rows.Reasons[i]}),
+		if got, want := (training.Observation{Customer: who, At: rows.AsOf[i], Churned: d.Observations[i].Churned, HeldOut: rows.HeldOut[i], Reason: rows.Reasons[i], LeftAt: rows.LeftAt[i]}),
 			d.Observations[i]; got != want || rows.Churned[i] != label {
 			return fmt.Sprintf("row %d is %+v, want %+v", i, got, want)
 		}
@@ -202,6 +202,7 @@ func TestParquetShards(t *testing.T) {
 				label = tables.Yes
 			}
 			rows.Churned, rows.Reasons = append(rows.Churned, label), append(rows.Reasons, ob.Reason)
+			rows.LeftAt = append(rows.LeftAt, ob.LeftAt)
 		}
 		rows.Values = append(rows.Values, m.Matrix.Data...)
 	}

@@ -17,28 +17,30 @@ const (
 	HeldOutColumn  = "held_out"
 	ChurnedColumn  = "churned"      // only with labels; null is not known
 	ReasonColumn   = "churn_reason" // only with labels
+	LeftColumn     = "left_at"      // only with labels; matrices from before it have none
 )
 
 // MatrixKey is where a matrix says what it is, as JSON.
 const MatrixKey = "churn"
 
 // MatrixColumns are the columns that are not features.
-var MatrixColumns = []string{CustomerColumn, AsOfColumn, HeldOutColumn, ChurnedColumn, ReasonColumn}
+var MatrixColumns = []string{CustomerColumn, AsOfColumn, HeldOutColumn, ChurnedColumn, ReasonColumn, LeftColumn}
 
-// MatrixRows are rows of a matrix with what they are. Churned and Reasons are
-// nil without labels.
+// MatrixRows are rows of a matrix with what they are. Churned, Reasons and LeftAt
+// are nil without labels.
 type MatrixRows struct {
 	Customers []string
 	AsOf      []event.Time
 	HeldOut   []bool
 	Churned   []uint8 // No, Yes or Unknown
 	Reasons   []string
-	Values    []float32 // row by row
+	LeftAt    []event.Time // event.Never where it is not known
+	Values    []float32    // row by row
 }
 
 // Clear empties the rows and keeps their memory.
 func (m *MatrixRows) Clear() {
-	*m = MatrixRows{m.Customers[:0], m.AsOf[:0], m.HeldOut[:0], m.Churned[:0], m.Reasons[:0], m.Values[:0]}
+	*m = MatrixRows{m.Customers[:0], m.AsOf[:0], m.HeldOut[:0], m.Churned[:0], m.Reasons[:0], m.LeftAt[:0], m.Values[:0]}
 }
 
 // otherLevel is the text of a category that is none of its levels.
@@ -79,7 +81,7 @@ type matrixColumns struct {
 func newMatrixColumns(list []features.Feature, labels bool) (matrixColumns, []Field, error) {
 	fields := []Field{{CustomerColumn, Text}, {AsOfColumn, Instant}, {HeldOutColumn, Flag}}
 	if labels {
-		fields = append(fields, Field{ChurnedColumn, Flag}, Field{ReasonColumn, Text})
+		fields = append(fields, Field{ChurnedColumn, Flag}, Field{ReasonColumn, Text}, Field{LeftColumn, Instant})
 	}
 	for i := range list {
 		f := Field{list[i].Name, Single}
@@ -105,6 +107,7 @@ func (m *MatrixWriter) WriteRows(rows *MatrixRows) error {
 		if m.labels {
 			m.rows.Churned = append(m.rows.Churned, rows.Churned[from:to]...)
 			m.rows.Reasons = append(m.rows.Reasons, rows.Reasons[from:to]...)
+			m.rows.LeftAt = append(m.rows.LeftAt, rows.LeftAt[from:to]...)
 		}
 		m.rows.Values = append(m.rows.Values, rows.Values[from*width:to*width]...)
 		if from = to; len(m.rows.Customers) == group {
@@ -145,8 +148,8 @@ func (m *matrixColumns) of(rows *MatrixRows) []Values {
 	}
 	first := 3
 	if m.labels {
-		c[3].Flags, c[4].Texts = rows.Churned, rows.Reasons
-		first = 5
+		c[3].Flags, c[4].Texts, c[5].Instants = rows.Churned, rows.Reasons, rows.LeftAt
+		first = 6
 	}
 	_ = everyColumn(len(m.features), func(j int) error { // none fails
 		m.turn(rows, j, &c[first+j])
@@ -196,6 +199,7 @@ type MatrixReader struct {
 	r        *Reader
 	features []features.Feature
 	labels   bool
+	left     bool                 // there is a LeftColumn
 	codes    []map[string]float32 // of the levels of each category
 	columns  []column
 }
@@ -210,6 +214,9 @@ func (r *Reader) Matrix(list []features.Feature, labels bool) (*MatrixReader, er
 	names := []string{CustomerColumn, AsOfColumn, HeldOutColumn}
 	if labels {
 		names = append(names, ChurnedColumn, ReasonColumn)
+		if m.left = slices.Contains(r.columns, LeftColumn); m.left {
+			names = append(names, LeftColumn)
+		}
 	}
 	numbers := make([]bool, len(names)+len(list))
 	for j := range list {
@@ -283,6 +290,13 @@ func (m *MatrixReader) Read(rows *MatrixRows) error {
 		if m.labels {
 			rows.Churned = append(rows.Churned, flag(3, i))
 			rows.Reasons = append(rows.Reasons, string(m.columns[4].cell(i)))
+			left := event.Never
+			if m.left && len(m.columns[5].cell(i)) > 0 {
+				if left, err = event.ParseTime(string(m.columns[5].cell(i))); err != nil {
+					return fail(i, 5, err.Error())
+				}
+			}
+			rows.LeftAt = append(rows.LeftAt, left)
 		}
 	}
 	return m.values(rows, n, fail)
