@@ -283,6 +283,15 @@ func numberCustomers(customers []string) (owner []int, count int) {
 	return owner, len(numbers)
 }
 
+// scores returns the scores in the order given.
+func (s *Sample) scores() []float64 {
+	out := make([]float64, len(s.row))
+	for i, r := range s.row {
+		out[r] = s.score[i]
+	}
+	return out
+}
+
 // outcomes returns the labels in the order given.
 func (s *Sample) outcomes() []bool {
 	y := make([]bool, len(s.row))

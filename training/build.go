@@ -52,11 +52,14 @@ type MatrixInfo struct {
 	Shard  int `json:"shard,omitzero"`
 	Shards int `json:"shards,omitzero"`
 	// Customers and Findings are of all the data, Counts of this file.
-	Customers          int       `json:"customers,omitzero"`
-	Counts             Counts    `json:"counts,omitempty"`
-	Findings           []Finding `json:"findings,omitempty"`
-	DataFingerprint    string    `json:"data_fingerprint,omitzero"`
-	FeatureFingerprint string    `json:"feature_fingerprint"`
+	Customers int `json:"customers,omitzero"`
+	// Begins and Economics are for the report of who trains on the matrix.
+	Begins             map[string]event.Time `json:"begins,omitempty"`
+	Economics          *Economics            `json:"economics,omitempty"`
+	Counts             Counts                `json:"counts,omitempty"`
+	Findings           []Finding             `json:"findings,omitempty"`
+	DataFingerprint    string                `json:"data_fingerprint,omitzero"`
+	FeatureFingerprint string                `json:"feature_fingerprint"`
 	// DeclaredFingerprint is of the set before its levels were frozen.
 	DeclaredFingerprint string `json:"declared_fingerprint"`
 	// Features is the set with its levels frozen, as YAML.
@@ -185,6 +188,7 @@ func BuildMatrix(ctx context.Context, src Source, w io.Writer, b Build) (*Matrix
 		return nil, err
 	}
 	m.Shard, m.Shards, m.Customers, m.Findings = max(b.Shard, 1), max(b.Shards, 1), checks.customers, checks.findings()
+	m.Begins, m.Economics = checks.clocks.begins, b.Economics
 	if m.DataFingerprint, err = src.Fingerprint(ctx); err != nil {
 		return nil, err
 	}

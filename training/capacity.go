@@ -54,8 +54,8 @@ type Notice struct {
 	Churners int      `json:"churners"` // customers, each counted once
 	Recall   Estimate `json:"recall"`
 	Rule     Estimate `json:"rule_recall"`
-	// Possible is the share that was observed so early at all: more than that
-	// nobody could catch on this test.
+	// Possible is the share that was observed so early at all: nobody could catch
+	// more on this test. Where it is 0 nothing was measured.
 	Possible Float `json:"possible"`
 }
 
@@ -262,8 +262,11 @@ func (s *contacts) measure(model, rule []float64, customers []string, boot Boots
 	a := &AtCapacity{Capacity: s.capacity, Contacted: got[contacted].Value, Precision: got[0], Recall: got[1], Lift: got[2],
 		RulePrecision: got[3], RuleRecall: got[4], RecallDifference: got[apart]}
 	for j, days := range noticeDays[:notice] {
-		a.Notice = append(a.Notice, Notice{Days: days, Churners: len(s.leavers), Recall: got[contacted+1+2*j],
-			Rule: got[contacted+2+2*j], Possible: Float(s.possible(days))})
+		n := Notice{Days: days, Churners: len(s.leavers), Recall: got[contacted+1+2*j], Rule: got[contacted+2+2*j], Possible: Float(s.possible(days))}
+		if n.Possible == 0 {
+			n.Recall, n.Rule = unmeasured(), unmeasured()
+		}
+		a.Notice = append(a.Notice, n)
 	}
 	if notice == 0 {
 		a.NoticeNotMeasured = fmt.Sprintf("insufficient data: the moment of leaving is known of %d customers who left in the test, %d are needed", len(s.leavers), minGroup)

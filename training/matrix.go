@@ -209,7 +209,7 @@ func TrainMatrix(ctx context.Context, d *MatrixData, p Plan) (*model.Model, *Rep
 	if err != nil {
 		return nil, nil, err
 	}
-	return p.finishHistories(ctx, d.Engine, d.Data, r)
+	return p.finishHistories(ctx, d.Engine, d.Data, r, fromMatrix(d.Engine))
 }
 
 // matrix checks that a matrix is what the plan says, and begins the report.
@@ -217,6 +217,9 @@ func (p *Plan) matrix(d *MatrixData) (*Report, error) {
 	m := &d.Info
 	if p.Through == event.Never {
 		p.Through = m.Through
+	}
+	if p.Economics == nil {
+		p.Economics = m.Economics
 	}
 	if err := p.defaults(); err != nil {
 		return nil, err
@@ -241,5 +244,5 @@ func (p *Plan) matrix(d *MatrixData) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Report{Split: &split, Counts: m.Counts, Customers: m.Customers, DataFingerprint: m.DataFingerprint, Findings: m.Findings}, nil
+	return &Report{Split: &split, Counts: m.Counts, Customers: m.Customers, DataFingerprint: m.DataFingerprint, Findings: m.Findings, Begins: m.Begins, HeldOut: p.HeldOut}, nil
 }

@@ -274,8 +274,12 @@ func TrainTable(ctx context.Context, t *Table, p Plan) (*model.Model, *Report, e
 	if err != nil {
 		return nil, nil, err
 	}
+	pt.rowsOf = fromTable(t, engine)
 	return p.finish(ctx, engine, pt, r)
 }
+
+// tableTest is the share of a wide table that tests.
+const tableTest = 0.2
 
 // table divides the rows of a wide table, and begins the report.
 func (p *Plan) table(t *Table) (*features.Engine, parts, *Report, error) {
@@ -293,7 +297,7 @@ func (p *Plan) table(t *Table) (*features.Engine, parts, *Report, error) {
 	// A fifth of the customers calibrates, a fifth tests, by hash.
 	group := func(id string) int {
 		switch {
-		case heldOut(id, p.Seed, 0.2):
+		case heldOut(id, p.Seed, tableTest):
 			return 2
 		case heldOut(id, p.Seed+2, 0.25):
 			return 1
