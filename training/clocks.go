@@ -131,26 +131,16 @@ func timeFeaturesOf(set *features.Set, begins map[string]event.Time, first event
 			named[d.Name] = true
 		}
 	}
-	for j := range list {
-		if t.columns[j] = t.columns[j] || named[list[j].Name]; t.columns[j] {
-			named[list[j].Name] = true
-		}
-	}
 	formulas := map[string]string{}
 	for _, d := range set.Features {
 		if d.Expr != "" {
 			formulas[d.Name] = d.Expr
 		}
 	}
-	for range formulas { // of each other, in whatever order
-		before := len(named)
-		for j := range list {
-			if !t.columns[j] && mentions(formulas[list[j].Name], named) {
-				t.columns[j], named[list[j].Name] = true, true
-			}
-		}
-		if len(named) == before {
-			break
+	for j := range list { // an expression comes after what it is made of
+		name := list[j].Name
+		if t.columns[j] = t.columns[j] || named[name] || mentions(formulas[name], named); t.columns[j] {
+			named[name] = true
 		}
 	}
 	return t, nil

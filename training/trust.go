@@ -72,13 +72,13 @@ type LearningPoint struct {
 
 // Limits of the checks.
 const (
-	shuffleDeals   = 3
-	shuffledAUC    = 0.55 // an error above, if the runs agree
+	shuffleRuns    = 5
+	shuffledAUC    = 0.65 // an error above, if the runs agree
 	staticAUC      = 0.9  // of labels dealt out within customers: a warning above
 	rememberedAUC  = 0.02 // by which customers who were seen may be predicted better
 	shiftedAUC     = 0.7  // of telling the test from training: a warning above
 	noMoreToLearn  = 0.01 // share of the log loss below which doubling gains nothing
-	studentT95Of2  = 4.303
+	studentT95Of4  = 2.776
 	topAdversarial = 5
 )
 
@@ -140,50 +140,41 @@ func fewOf(parts ...*Data) string {
 // labelShuffled deals the labels of training out among all its rows. What is
 // learned then is chance, and has an AUC of one half on the test; more means that
 // training sees the test in some way. A forest of chance ranks by something all
-// the same, which may go with leaving or against it: each deal is fitted as it is
-// and with stayers and churners exchanged, and the two together are near one half
-// where nothing is seen.
+// the same, which may go with leaving or against it: one run says little, and the
+// mean of several is wide.
 func (p *Plan) labelShuffled(ctx context.Context, train, test *Data) (Shuffled, error) {
 	s := Shuffled{AUC: unmeasured(), Seen: unmeasured(), NotMeasured: fewOf(train, test)}
 	if s.NotMeasured != "" {
 		return s, nil
 	}
 	y := train.Labels()
-	aucs := make([]float64, 2*shuffleDeals)
-	errs := make([]error, 2*shuffleDeals)
-	parallel(p.Workers, len(aucs), func(k int) {
-		deal, exchanged := k/2, k%2 == 1
+	runs := make([]float64, shuffleRuns)
+	errs := make([]error, shuffleRuns)
+	parallel(p.Workers, shuffleRuns, func(k int) {
 		shuffled := slices.Clone(y)
-		r := rand.New(rand.NewPCG(p.Seed+probeSeed, uint64(deal)))
+		r := rand.New(rand.NewPCG(p.Seed+probeSeed, uint64(k)))
 		r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		for i, churned := range shuffled {
-			shuffled[i] = churned != exchanged
-		}
 		var c *candidate
-		if c, errs[k] = probe(ctx, train.labelled(shuffled), false, nil, p.Seed+uint64(deal)); errs[k] == nil {
-			aucs[k] = auc(c.margins(&test.Matrix, 1), test.Labels())
+		if c, errs[k] = probe(ctx, train.labelled(shuffled), false, nil, p.Seed+uint64(k)); errs[k] == nil {
+			runs[k] = auc(c.margins(&test.Matrix, 1), test.Labels())
 		}
 	})
 	if err := cmp.Or(errs...); err != nil {
 		return s, err
 	}
-	var deals [shuffleDeals]float64
-	for k := range deals {
-		deals[k] = (aucs[2*k] + aucs[2*k+1]) / 2
-	}
-	m, squares := mean(deals[:]), 0.0
-	for _, v := range deals {
+	m, squares := mean(runs), 0.0
+	for _, v := range runs {
 		squares += float64((v - m) * (v - m))
 	}
-	width := studentT95Of2 * math.Sqrt(squares/(shuffleDeals-1)/shuffleDeals)
-	s.Runs, s.AUC = len(aucs), Estimate{Float(m), Float(m - width), Float(m + width)}
+	width := studentT95Of4 * math.Sqrt(squares/(shuffleRuns-1)/shuffleRuns)
+	s.Runs, s.AUC = shuffleRuns, Estimate{Float(m), Float(m - width), Float(m + width)}
 	return s, nil
 }
 
-// timeShuffled deals the labels of each customer out among the customer's own
+// timeShuffled moves the labels of each customer to others of the customer's own
 // snapshots: who left is kept, when is lost. What is still predicted of new
-// customers is told by what does not change; what is predicted better of customers
-// who were seen is remembered.
+// customers is told by what changes slowly or not at all; what is predicted better
+// of customers who were seen is remembered.
 func (p *Plan) timeShuffled(ctx context.Context, train, test, seen *Data) (Shuffled, error) {
 	s := Shuffled{AUC: unmeasured(), Seen: unmeasured(), NotMeasured: fewOf(train, test)}
 	rows := map[string][]int{}
@@ -202,12 +193,23 @@ func (p *Plan) timeShuffled(ctx context.Context, train, test, seen *Data) (Shuff
 		return s, nil
 	}
 	y := train.Labels()
-	r := rand.New(rand.NewPCG(p.Seed+probeSeed, shuffleDeals))
+	moved := slices.Clone(y)
+	r := rand.New(rand.NewPCG(p.Seed+probeSeed, shuffleRuns))
 	for _, who := range order {
-		own := rows[who]
-		r.Shuffle(len(own), func(i, j int) { y[own[i]], y[own[j]] = y[own[j]], y[own[i]] })
+		// Turned, so that none stays where it was: of a few that are dealt out at
+		// random enough would to learn from.
+		if own := rows[who]; len(own) > 1 {
+			turn := 1 + r.IntN(len(own)-1)
+			for i := range own {
+				moved[own[i]] = y[own[(i+turn)%len(own)]]
+			}
+		}
 	}
-	c, err := probe(ctx, train.labelled(y), true, nil, p.Seed)
+	several := train.labelled(moved).Rows(func(o *Observation) bool { return len(rows[o.Customer]) > 1 })
+	if s.NotMeasured = fewOf(several); s.NotMeasured != "" {
+		return s, nil
+	}
+	c, err := probe(ctx, several, true, nil, p.Seed)
 	if err != nil {
 		return s, err
 	}
@@ -219,7 +221,7 @@ func (p *Plan) timeShuffled(ctx context.Context, train, test, seen *Data) (Shuff
 		return s, nil
 	}
 	// Those among them who were trained on here too.
-	seen = seen.Rows(func(o *Observation) bool { return rows[o.Customer] != nil })
+	seen = seen.Rows(func(o *Observation) bool { return len(rows[o.Customer]) > 1 })
 	if fewOf(seen) == "" {
 		s.Seen, err = p.aucOf(c, seen.few(probeRows, p.Seed+1))
 	}
@@ -291,10 +293,18 @@ func (p *Plan) adversarial(ctx context.Context, train, test *Data, time timeFeat
 		if err != nil {
 			return a, err
 		}
-		for i, m := range c.margins(&all.Matrix, 1) {
+		var other []int
+		for i := range all.Observations {
 			if half(all.Observations[i].Customer) != first {
-				score[i] = m
+				other = append(other, i)
 			}
+		}
+		// Less their mean: where a half has more rows of the test its forest is
+		// higher all over, and the rows it scores have fewer.
+		margins := c.margins(all.Matrix.Select(other), 1)
+		level := mean(margins)
+		for k, i := range other {
+			score[i] = margins[k] - level
 		}
 		for _, t := range c.forest.Trees {
 			for n, j := range t.SplitFeature {
