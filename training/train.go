@@ -209,6 +209,9 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 	if err := r.split(pt); err != nil {
 		return nil, nil, err
 	}
+	if _, err := groupings(p.Segments, engine.Set(), &pt.test.Matrix); err != nil {
+		return nil, nil, err // before the long work
+	}
 	p.Progress("looking for leaks", 0, 0)
 	r.Findings = append(r.Findings, singleFeature(pt.train, &p.Definition, p.Workers)...)
 	rungs, err := p.climb(ctx, pt)
