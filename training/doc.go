@@ -12,8 +12,11 @@
 //  4. look for leaks — [Leak];
 //  5. fit the rungs of the ladder (inactivity rule, logistic regression,
 //     forest), calibrate each on later data and choose by log loss there;
-//  6. evaluate on still later data, with intervals, against the rule;
-//  7. write the report and pass judgement — the gate.
+//  6. evaluate on still later data, with intervals, against the rule: ranks,
+//     probabilities, money, capacity, notice and segments; and check what was
+//     trained by controls — [Checks];
+//  7. write the report and pass judgement — the gate; and stand beside the
+//     champion, if there is one — [Comparison].
 //
 // A wide table without times goes the same way with a split by customer only
 // ([TrainTable]). A model that was trained elsewhere is calibrated, tested and

@@ -85,8 +85,9 @@ const (
 // trust makes the runs and adds what they find.
 func (p *Plan) trust(ctx context.Context, r *Report, engine *features.Engine, pt parts) error {
 	p.Progress("checking", 0, 0)
+	train, test := pt.train.few(probeRows, p.Seed), pt.test.few(probeRows, p.Seed)
 	r.Findings = append(r.Findings, orders(pt.train, engine.OfTable())...)
-	r.Findings = append(r.Findings, longerGap(pt.train, &p.Definition, p.Workers)...)
+	r.Findings = append(r.Findings, longerGap(train, &p.Definition, p.Workers)...)
 	time := timeFeatures{unknown: "a wide table has no times"}
 	if r.Split != nil {
 		var err error
@@ -97,9 +98,7 @@ func (p *Plan) trust(ctx context.Context, r *Report, engine *features.Engine, pt
 			time.unknown = "the matrix does not tell when its events begin: build it again"
 		}
 	}
-	train, test := pt.train.few(probeRows, p.Seed), pt.test.few(probeRows, p.Seed)
-	var l Shuffled
-	var t Shuffled
+	var l, t Shuffled
 	var a Adversarial
 	var c LearningCurve
 	steps := []struct {
