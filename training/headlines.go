@@ -61,7 +61,11 @@ func money(e Estimate) string {
 	if math.IsNaN(float64(e.Value)) {
 		return "not measured"
 	}
-	return fmt.Sprintf("%.3g [%s, %s]", e.Value, decimal("%.3g", float64(e.Low)), decimal("%.3g", float64(e.High)))
+	format := "%.3g"
+	if v := math.Abs(float64(e.Value)); v >= 100 { // 3 digits would be an exponent from 1000 on
+		format = "%.0f"
+	}
+	return fmt.Sprintf("%s [%s, %s]", decimal(format, float64(e.Value)), decimal(format, float64(e.Low)), decimal(format, float64(e.High)))
 }
 
 // signed is an estimate of a difference.
