@@ -57,7 +57,8 @@ func (p *Plan) learningCurve(ctx context.Context, train, test *Data) (LearningCu
 
 // conclude says whether twice the customers would help: they would if all of
 // them rather than half did, and would not if even the better end of the interval
-// is a gain of next to nothing.
+// is a gain of next to nothing. Where more customers did harm, one fit says
+// nothing.
 func (l *LearningCurve) conclude() {
 	last := l.Points[len(l.Points)-1]
 	at := fmt.Sprintf("from %d to %d customers the log loss on the test changed by %+.4f [%+.4f, %+.4f]",
@@ -65,7 +66,7 @@ func (l *LearningCurve) conclude() {
 	switch least := -noMoreToLearn * float64(last.LogLoss.Value); {
 	case l.Doubling.High < 0 && float64(l.Doubling.Value) < least:
 		l.MoreWouldHelp = "yes"
-	case float64(l.Doubling.Low) > least:
+	case float64(l.Doubling.Low) > least && float64(l.Doubling.Value) < -least:
 		l.MoreWouldHelp = "no"
 	default:
 		l.MoreWouldHelp = "unclear"
