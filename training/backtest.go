@@ -78,7 +78,7 @@ func (p *Plan) month(ctx context.Context, src Source, chosen []setting) (*Month,
 	if err != nil {
 		return nil, err
 	}
-	return m, p.compare(m, base, best, pt.test)
+	return m, p.measure(m, base, best, pt.test)
 }
 
 // observe computes the rows of a split, with levels frozen on its training part.
@@ -128,8 +128,8 @@ func (p *Plan) refit(ctx context.Context, pt parts, chosen []setting) (base, bes
 	return base, best, nil
 }
 
-// compare fills in what was measured of a month.
-func (p *Plan) compare(m *Month, base, best *candidate, test *Data) error {
+// measure fills in what was measured of a month.
+func (p *Plan) measure(m *Month, base, best *candidate, test *Data) error {
 	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
 	var samples [2]*Sample
 	var estimates [2]Estimates

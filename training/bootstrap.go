@@ -80,11 +80,8 @@ func (b Bootstrap) MeanDifference(samples, others []*Sample, customers []string)
 
 // run measures so many samples, or as many pairs if there are twice as many.
 func (b Bootstrap) run(customers []string, pairs int, samples ...*Sample) (Estimates, error) {
-	if b.Replicates < 1 || b.Replicates > 1_000_000 {
-		return Estimates{}, fmt.Errorf("bootstrap: %d replicates: give 1 to 1000000", b.Replicates)
-	}
-	if !(b.Level > 0 && b.Level < 1) {
-		return Estimates{}, fmt.Errorf("bootstrap: level %v: give a share between 0 and 1, such as 0.95", b.Level)
+	if err := b.check(); err != nil {
+		return Estimates{}, err
 	}
 	if n := len(samples[0].row); len(customers) != n {
 		return Estimates{}, fmt.Errorf("bootstrap: %d customers for %d rows: give the customer of each row", len(customers), n)
@@ -92,6 +89,50 @@ func (b Bootstrap) run(customers []string, pairs int, samples ...*Sample) (Estim
 	owner, count := numberCustomers(customers)
 	even := slices.Repeat([]float64{1 / float64(pairs)}, pairs)
 	return b.estimates(values(samples, nil, even), b.draw(samples, pairs, owner, count), count), nil
+}
+
+func (b Bootstrap) check() error {
+	if b.Replicates < 1 || b.Replicates > 1_000_000 {
+		return fmt.Errorf("bootstrap: %d replicates: give 1 to 1000000", b.Replicates)
+	}
+	if !(b.Level > 0 && b.Level < 1) {
+		return fmt.Errorf("bootstrap: level %v: give a share between 0 and 1, such as 0.95", b.Level)
+	}
+	return nil
+}
+
+// Of estimates anything that can be measured on weighted rows: so many values,
+// written to out. The weight of a row is how often its customer was drawn, and
+// 1 for the value itself. worker is called once for each goroutine, so that what
+// it returns may have memory of its own. The draws are those of Intervals: what
+// is measured in one call, or by the same bootstrap on the same rows, is paired.
+func (b Bootstrap) Of(customers []string, values int, worker func() func(weight, out []float64)) ([]Estimate, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	owner, count := numberCustomers(customers)
+	value := make([]float64, values)
+	worker()(slices.Repeat([]float64{1}, len(customers)), value)
+	draws := b.replicates(count, values, func() func(*rand.Rand, []float64, []float64) {
+		measure, weight := worker(), make([]float64, len(owner))
+		return func(_ *rand.Rand, times, out []float64) {
+			for i, k := range owner {
+				weight[i] = times[k]
+			}
+			measure(weight, out)
+		}
+	})
+	out := make([]Estimate, values)
+	for j := range out {
+		out[j] = b.estimate(value[j], draws, j)
+	}
+	return out, nil
+}
+
+// unmeasured is an estimate of what was not.
+func unmeasured() Estimate {
+	nan := Float(math.NaN())
+	return Estimate{nan, nan, nan}
 }
 
 // metricCount is the number of metrics that have an interval.
@@ -127,25 +168,50 @@ func values(samples []*Sample, drawn [][]float64, share []float64) [metricCount]
 	return sum
 }
 
-// draw returns the values of every replicate. Each has its own generator,
-// seeded here in order, so that it does not matter who works on it.
-func (b Bootstrap) draw(samples []*Sample, pairs int, owner []int, count int) [][metricCount]float64 {
+// draw returns the values of every replicate: customers are drawn, then pairs.
+func (b Bootstrap) draw(samples []*Sample, pairs int, owner []int, count int) [][]float64 {
+	return b.replicates(count, metricCount, func() func(*rand.Rand, []float64, []float64) {
+		share := make([]float64, pairs) // how much of the mean each pair has
+		drawn := make([][]float64, len(samples))
+		for k, s := range samples {
+			drawn[k] = make([]float64, len(s.row))
+		}
+		return func(r *rand.Rand, times, out []float64) {
+			clear(share)
+			for range pairs {
+				share[r.IntN(pairs)] += 1 / float64(pairs)
+			}
+			for k, s := range samples {
+				if share[k%pairs] == 0 {
+					continue
+				}
+				for j, row := range s.row {
+					drawn[k][j] = float64(s.weight[j] * times[owner[row]])
+				}
+			}
+			v := values(samples, drawn, share)
+			copy(out, v[:])
+		}
+	})
+}
+
+// replicates measures so many values on every replicate, of which it hands over
+// how often each customer was drawn. Each replicate has its own generator, seeded
+// here in order, so that it does not matter who works on it.
+func (b Bootstrap) replicates(count, values int, worker func() func(r *rand.Rand, times, out []float64)) [][]float64 {
 	seeds := rand.NewPCG(b.Seed, 0)
 	generators := make([]rand.PCG, b.Replicates)
 	for i := range generators {
 		generators[i].Seed(seeds.Uint64(), seeds.Uint64())
 	}
-	out := make([][metricCount]float64, b.Replicates)
+	all := make([]float64, b.Replicates*values)
+	out := make([][]float64, b.Replicates)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), b.Replicates) {
 		wg.Go(func() {
+			measure := worker()
 			times := make([]float64, count) // how often each customer was drawn
-			share := make([]float64, pairs) // how much of the mean each pair has
-			drawn := make([][]float64, len(samples))
-			for k, s := range samples {
-				drawn[k] = make([]float64, len(s.row))
-			}
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= len(out) {
@@ -156,19 +222,8 @@ func (b Bootstrap) draw(samples []*Sample, pairs int, owner []int, count int) []
 				for range count {
 					times[r.IntN(count)]++
 				}
-				clear(share)
-				for range pairs {
-					share[r.IntN(pairs)] += 1 / float64(pairs)
-				}
-				for k, s := range samples {
-					if share[k%pairs] == 0 {
-						continue
-					}
-					for j, row := range s.row {
-						drawn[k][j] = float64(s.weight[j] * times[owner[row]])
-					}
-				}
-				out[i] = values(samples, drawn, share)
+				out[i] = all[i*values : (i+1)*values]
+				measure(r, times, out[i])
 			}
 		})
 	}
@@ -176,23 +231,28 @@ func (b Bootstrap) draw(samples []*Sample, pairs int, owner []int, count int) []
 	return out
 }
 
-func (b Bootstrap) estimates(value [metricCount]float64, draws [][metricCount]float64, customers int) Estimates {
+func (b Bootstrap) estimates(value [metricCount]float64, draws [][]float64, customers int) Estimates {
 	e := Estimates{Customers: customers, Replicates: b.Replicates, Level: Float(b.Level)}
-	column := make([]float64, 0, len(draws))
 	for j, to := range [metricCount]*Estimate{&e.AUC, &e.AveragePrecision, &e.LogLoss, &e.Brier, &e.ECE, &e.TopDecileLift, &e.BaseRate} {
-		column = column[:0]
-		for _, d := range draws {
-			if !math.IsNaN(d[j]) {
-				column = append(column, d[j])
-			}
+		*to = b.estimate(value[j], draws, j)
+	}
+	return e
+}
+
+// estimate is a value with the interval of what the replicates have in column j.
+func (b Bootstrap) estimate(value float64, draws [][]float64, j int) Estimate {
+	column := make([]float64, 0, len(draws))
+	for _, d := range draws {
+		if !math.IsNaN(d[j]) {
+			column = append(column, d[j])
 		}
-		nan := Float(math.NaN())
-		*to = Estimate{Float(value[j]), nan, nan}
-		if 20*(len(draws)-len(column)) <= len(draws) && !math.IsNaN(value[j]) {
-			slices.Sort(column)
-			tail := float64((1 - b.Level) / 2)
-			to.Low, to.High = Float(quantile(column, tail)), Float(quantile(column, 1-tail))
-		}
+	}
+	e := unmeasured()
+	e.Value = Float(value)
+	if 20*(len(draws)-len(column)) <= len(draws) && !math.IsNaN(value) {
+		slices.Sort(column)
+		tail := float64((1 - b.Level) / 2)
+		e.Low, e.High = Float(quantile(column, tail)), Float(quantile(column, 1-tail))
 	}
 	return e
 }
@@ -221,6 +281,15 @@ func numberCustomers(customers []string) (owner []int, count int) {
 		owner[i] = k
 	}
 	return owner, len(numbers)
+}
+
+// scores returns the scores in the order given.
+func (s *Sample) scores() []float64 {
+	out := make([]float64, len(s.row))
+	for i, r := range s.row {
+		out[r] = s.score[i]
+	}
+	return out
 }
 
 // outcomes returns the labels in the order given.

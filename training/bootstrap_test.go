@@ -279,3 +279,30 @@ func BenchmarkBootstrap(b *testing.B) {
 		}
 	}
 }
+
+// Of draws as Intervals does, so that what both measure has the same interval.
+func TestOfDrawsAsIntervals(t *testing.T) {
+	p, y, _ := made(400, 30)
+	s, err := NewSample(p, y, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := Bootstrap{Replicates: 50, Level: 0.9, Seed: 5}
+	customers := owners(400, 3)
+	want, err := b.Intervals(s, customers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := b.Of(customers, 2, func() func(weight, out []float64) {
+		return func(weight, out []float64) {
+			m := s.measure(s.drawn(nil, weight))
+			out[0], out[1] = float64(m.AUC), float64(m.LogLoss)
+		}
+	})
+	if err != nil || got[0] != want.AUC || got[1] != want.LogLoss {
+		t.Errorf("%+v, want %+v and %+v; error %v", got, want.AUC, want.LogLoss, err)
+	}
+	if _, err := (Bootstrap{Replicates: 1, Level: 1}).Of(customers, 1, nil); err == nil {
+		t.Error("level 1: no error")
+	}
+}

@@ -52,11 +52,14 @@ type MatrixInfo struct {
 	Shard  int `json:"shard,omitzero"`
 	Shards int `json:"shards,omitzero"`
 	// Customers and Findings are of all the data, Counts of this file.
-	Customers          int       `json:"customers,omitzero"`
-	Counts             Counts    `json:"counts,omitempty"`
-	Findings           []Finding `json:"findings,omitempty"`
-	DataFingerprint    string    `json:"data_fingerprint,omitzero"`
-	FeatureFingerprint string    `json:"feature_fingerprint"`
+	Customers int `json:"customers,omitzero"`
+	// Begins and Economics are for the report of who trains on the matrix.
+	Begins             map[string]event.Time `json:"begins,omitempty"`
+	Economics          *Economics            `json:"economics,omitempty"`
+	Counts             Counts                `json:"counts,omitempty"`
+	Findings           []Finding             `json:"findings,omitempty"`
+	DataFingerprint    string                `json:"data_fingerprint,omitzero"`
+	FeatureFingerprint string                `json:"feature_fingerprint"`
 	// DeclaredFingerprint is of the set before its levels were frozen.
 	DeclaredFingerprint string `json:"declared_fingerprint"`
 	// Features is the set with its levels frozen, as YAML.
@@ -185,6 +188,7 @@ func BuildMatrix(ctx context.Context, src Source, w io.Writer, b Build) (*Matrix
 		return nil, err
 	}
 	m.Shard, m.Shards, m.Customers, m.Findings = max(b.Shard, 1), max(b.Shards, 1), checks.customers, checks.findings()
+	m.Begins, m.Economics = checks.clocks.begins, b.Economics
 	if m.DataFingerprint, err = src.Fingerprint(ctx); err != nil {
 		return nil, err
 	}
@@ -295,6 +299,7 @@ func addObservations(rows *table.MatrixRows, d *Data) {
 		rows.Churned = append(rows.Churned, label)
 		rows.Reasons = append(rows.Reasons, ob.Reason)
 		rows.Kinds = append(rows.Kinds, ob.Kind)
+		rows.LeftAt = append(rows.LeftAt, ob.LeftAt)
 	}
 	rows.Values = append(rows.Values, d.Matrix.Data...)
 }
@@ -311,12 +316,12 @@ func (b *Build) asOf(rows *table.MatrixRows, block someHistories, o *Observer, e
 			}
 			v, kind := verdict(&b.Definition, tl, t, b.Through)
 			counts[v.String()]++
-			label, reason := uint8(table.Unknown), ""
+			label, reason, left := uint8(table.Unknown), "", event.Never
 			switch v {
 			case Stayed:
 				label = table.No
 			case Churned:
-				if label = table.Yes; kind != model.Declined {
+				if label, left = table.Yes, leavesAt(&b.Definition, tl, t); kind != model.Declined {
 					reason = tl.Customer.ChurnReason
 				}
 			}
@@ -326,6 +331,7 @@ func (b *Build) asOf(rows *table.MatrixRows, block someHistories, o *Observer, e
 			rows.Churned = append(rows.Churned, label)
 			rows.Reasons = append(rows.Reasons, reason)
 			rows.Kinds = append(rows.Kinds, kind)
+			rows.LeftAt = append(rows.LeftAt, left)
 		}
 	}
 	first = append(first, len(rows.Customers))

@@ -13,8 +13,11 @@
 //  5. fit the rungs of the ladder (rules, logistic regression, forest, boosting)
 //     without each fold of the customers, let settings compete, blend, calibrate
 //     each on customers it never saw and choose by log loss there;
-//  6. evaluate on still later data, with intervals, against the rule;
-//  7. write the report and pass judgement — the gate.
+//  6. evaluate on still later data, with intervals, against the rule: ranks,
+//     probabilities, money, capacity, notice and segments; and check what was
+//     trained by controls — [Checks];
+//  7. write the report and pass judgement — the gate; and stand beside the
+//     champion, if there is one — [Comparison].
 //
 // A wide table without times goes the same way with a split by customer only
 // ([TrainTable]). A model that was trained elsewhere is calibrated, tested and

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"churn/event"
+	"churn/features"
 	"churn/model"
 )
 
@@ -88,8 +90,38 @@ func (p *Plan) evaluate(r *Report, rungs []*candidate, base, best *candidate, pt
 		}
 		r.Seen = &e
 	}
+	learned := pt.train // what the churn rate is known from before the test
+	if learned == nil {
+		learned = pt.calibration
+	}
+	rate := float64(learned.Positives()) / float64(len(learned.Observations))
+	population := populationOf(pt.train, pt.calibration, pt.test, pt.seen)
+	if err := p.detail(r, at(best), at(base), pt.set, pt.test, population, rate); err != nil {
+		return err
+	}
 	r.Gate = judge(r, base, best)
 	return nil
+}
+
+// detail measures what the scores are worth, what they find at capacity and how
+// they do by segment. population is how many customers each snapshot has, rate
+// the churn rate as it was known before the test.
+func (p *Plan) detail(r *Report, m, rule *Sample, set *features.Set, test *Data, population map[event.Time]int, rate float64) (err error) {
+	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
+	customers := test.Customers()
+	if r.Profit, err = p.Economics.profit(m, rule, customers, rate, &p.Definition, boot); err != nil {
+		return err
+	}
+	c := newContacts(p.Capacity, test, population)
+	if r.AtCapacity, err = c.measure(m.scores(), rule.scores(), customers, boot); err != nil {
+		return err
+	}
+	groups, err := groupings(p.Segments, set, &test.Matrix)
+	if err != nil {
+		return err
+	}
+	r.Segments, err = segments(groups, m.scores(), test, c.picked(m.scores()), boot)
+	return err
 }
 
 // evaluation measures a sample with intervals and curves.
@@ -165,9 +197,10 @@ func EvaluateHistories(ctx context.Context, src Source, s *model.Scorer, p Plan)
 	if err != nil {
 		return nil, err
 	}
+	population := populationOf(data)
 	data = data.Rows(func(ob *Observation) bool { return ob.HeldOut })
 	r := &Report{Counts: counts, Split: &Split{Test: split.Test}, Through: p.Through.String()}
-	return r, p.evaluateScorer(r, s, data)
+	return r, p.evaluateScorer(r, s, data, population)
 }
 
 // EvaluateTable measures a stored model on a wide table with labels, all rows
@@ -190,11 +223,11 @@ func EvaluateTable(t *Table, s *model.Scorer, p Plan) (*Report, error) {
 		r.Findings = append(r.Findings, Finding{"warning", "training data", "table",
 			"the model was trained on this very table: the figures are better than they will be on other customers"})
 	}
-	return r, p.evaluateScorer(r, s, data)
+	return r, p.evaluateScorer(r, s, data, nil)
 }
 
 // evaluateScorer fills in the parts of a report that a finished model allows.
-func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data) error {
+func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data, population map[event.Time]int) error {
 	f := s.Manifest()
 	r.Name, r.Kind, r.Definition, r.Seed = f.Name, f.Kind, f.Definition, f.Seed
 	r.FeatureFingerprint, r.Features = f.FeatureFingerprint, len(s.Engine().Features())
@@ -228,6 +261,13 @@ func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data) error {
 		return err
 	}
 	if r.Rule, err = evaluation(rule.name, boot, rs, data); err != nil {
+		return err
+	}
+	rate, ok := f.Metrics["base_rate"] // of the test when it was trained
+	if !ok {
+		rate = math.NaN()
+	}
+	if err := p.detail(r, sm, rs, s.Engine().Set(), data, population, rate); err != nil {
 		return err
 	}
 	if r.Findings == nil {

@@ -155,11 +155,12 @@ type historyCheck struct {
 	afterChurn        int
 	future            int
 	orphans           int
+	clocks            *clocks
 }
 
 func newHistoryCheck(set *features.Set, through event.Time) *historyCheck {
 	return &historyCheck{set: set, through: through, attributes: map[string]map[string]*[2]float64{},
-		before: map[string]float64{}, stretches: map[string]float64{}}
+		before: map[string]float64{}, stretches: map[string]float64{}, clocks: newClocks()}
 }
 
 // maxAttributeValues bounds the values counted of an attribute: with more it
@@ -197,6 +198,7 @@ func (h *historyCheck) add(tl *event.Timeline) {
 		}
 	}
 	h.countFuture(tl)
+	h.clocks.add(tl)
 	// Stretches are counted back from the end, which is churn if there was any:
 	// the first of them is that of the last days.
 	end := min(churnedAt, h.through)
@@ -285,7 +287,7 @@ func (h *historyCheck) findings() []Finding {
 		out = append(out, Finding{"warning", "orphans", "events", fmt.Sprintf(
 			"%d resolutions, failures or refunds belong to no known complaint or payment and are not used", h.orphans)})
 	}
-	return out
+	return append(out, h.clocks.findings()...)
 }
 
 // attributeAUC is the AUC of the churn rate of each value, over customers; NaN

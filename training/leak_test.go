@@ -134,7 +134,7 @@ func histories(change func(i int, tl *event.Timeline)) []Finding {
 		}
 		tl := &event.Timeline{Customer: c}
 		for at := 10; at < end; at += 10 {
-			tl.Engagements = append(tl.Engagements, event.EngagementEvent{At: day(at), Kind: "visit"})
+			tl.Engagements = append(tl.Engagements, event.EngagementEvent{At: day(at) + event.Time(i%600)*event.Time(event.Minute), Kind: "visit"})
 		}
 		if change != nil {
 			change(i, tl)

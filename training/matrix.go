@@ -153,7 +153,8 @@ func (d *MatrixData) rows(in *table.Reader, m *MatrixInfo, rows *table.MatrixRow
 func observations(rows *table.MatrixRows, list []features.Feature) *Data {
 	d := &Data{Matrix: features.Matrix{Features: list, Data: rows.Values}, Observations: make([]Observation, len(rows.Customers))}
 	for i, who := range rows.Customers {
-		d.Observations[i] = Observation{who, rows.AsOf[i], rows.Churned[i] == table.Yes, rows.HeldOut[i], rows.Reasons[i], rows.Kinds[i]}
+		d.Observations[i] = Observation{Customer: who, At: rows.AsOf[i], Churned: rows.Churned[i] == table.Yes, HeldOut: rows.HeldOut[i],
+			Reason: rows.Reasons[i], Kind: rows.Kinds[i], LeftAt: rows.LeftAt[i]}
 	}
 	return d
 }
@@ -208,7 +209,7 @@ func TrainMatrix(ctx context.Context, d *MatrixData, p Plan) (*model.Model, *Rep
 	if err != nil {
 		return nil, nil, err
 	}
-	return p.finishHistories(ctx, d.Engine, d.Data, r)
+	return p.finishHistories(ctx, d.Engine, d.Data, r, fromMatrix(d.Engine))
 }
 
 // matrix checks that a matrix is what the plan says, and begins the report.
@@ -216,6 +217,9 @@ func (p *Plan) matrix(d *MatrixData) (*Report, error) {
 	m := &d.Info
 	if p.Through == event.Never {
 		p.Through = m.Through
+	}
+	if p.Economics == nil {
+		p.Economics = m.Economics
 	}
 	if err := cmp.Or(p.defaults(), p.checkBacktest("matrix")); err != nil {
 		return nil, err
@@ -240,5 +244,5 @@ func (p *Plan) matrix(d *MatrixData) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Report{Split: &split, Counts: m.Counts, Customers: m.Customers, DataFingerprint: m.DataFingerprint, Findings: m.Findings}, nil
+	return &Report{Split: &split, Counts: m.Counts, Customers: m.Customers, DataFingerprint: m.DataFingerprint, Findings: m.Findings, Begins: m.Begins, HeldOut: p.HeldOut}, nil
 }

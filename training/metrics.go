@@ -266,10 +266,17 @@ func (s *Sample) Top(k float64) (precision, recall float64) {
 	if !(k > 0) {
 		return math.NaN(), math.NaN()
 	}
-	var found, taken float64
+	found := s.found(s.weight, k)
+	return found / k, found / positives // 0/0 is NaN
+}
+
+// found is how many churners are among the k rows with the highest scores, under
+// weights in sorted order.
+func (s *Sample) found(w []float64, k float64) (found float64) {
+	var taken float64
 	start := 0
 	for _, end := range s.ends {
-		p, n := s.run(s.weight, start, end)
+		p, n := s.run(w, start, end)
 		start = end
 		if p+n == 0 {
 			continue
@@ -281,5 +288,15 @@ func (s *Sample) Top(k float64) (precision, recall float64) {
 			break
 		}
 	}
-	return found / k, found / positives // 0/0 is NaN
+	return found
+}
+
+// drawn brings weights of rows in the order given, times their own, into sorted
+// order. It uses the memory of to.
+func (s *Sample) drawn(to, weight []float64) []float64 {
+	to = slices.Grow(to[:0], len(s.row))[:len(s.row)]
+	for i, r := range s.row {
+		to[i] = float64(s.weight[i] * weight[r])
+	}
+	return to
 }

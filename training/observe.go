@@ -32,6 +32,8 @@ type Observation struct {
 	Reason string
 	// Kind of leaving, if churned: see model.Kinds.
 	Kind string
+	// LeftAt is the moment of leaving if churned, Never where it is not known.
+	LeftAt event.Time
 }
 
 // Counts of verdicts, by name.
@@ -92,7 +94,10 @@ func (o *Observer) Observe(tl *event.Timeline, counts Counts, fn func(Observatio
 		if v != Stayed && v != Churned {
 			continue
 		}
-		ob := Observation{Customer: tl.Customer.ID, At: t, Churned: v == Churned, HeldOut: out, Kind: kind}
+		ob := Observation{Customer: tl.Customer.ID, At: t, Churned: v == Churned, HeldOut: out, Kind: kind, LeftAt: event.Never}
+		if ob.Churned {
+			ob.LeftAt = leavesAt(&o.Definition, tl, t)
+		}
 		if ob.Churned && kind != model.Declined {
 			ob.Reason = tl.Customer.ChurnReason
 		}

@@ -83,7 +83,7 @@ func TestObserve(t *testing.T) {
 	var got []Observation
 	o.Observe(&event.Timeline{Customer: c, Engagements: engaged(day(50))}, counts, func(ob Observation) { got = append(got, ob) })
 	out := heldOut("c", 1, 0.25)
-	want := []Observation{{"c", day(40), false, out, "", ""}, {"c", day(70), false, out, "", ""}, {"c", day(100), true, out, "moved", "voluntary"}}
+	want := []Observation{{"c", day(40), false, out, "", "", event.Never}, {"c", day(70), false, out, "", "", event.Never}, {"c", day(100), true, out, "moved", "voluntary", day(110)}}
 	if !slices.Equal(got, want) {
 		t.Errorf("observations %v, want %v", got, want)
 	}

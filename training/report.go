@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"churn/event"
 	"churn/features"
 	"churn/model"
 )
@@ -30,15 +31,27 @@ type Report struct {
 	// Kinds counts the churned observations by kind of leaving.
 	Kinds map[string]int `json:"churn_kinds,omitempty"`
 	Split *Split         `json:"split,omitempty"`
-	Parts []Part         `json:"parts"`
+	// Begins is the first event of each stream.
+	Begins map[string]event.Time `json:"begins,omitempty"`
+	Parts  []Part                `json:"parts"`
 	// Model on later snapshots of customers it was not trained on; Rule on the
 	// same rows, Difference is Model minus Rule.
 	Model      Evaluation `json:"model"`
 	Rule       Evaluation `json:"rule"`
 	Difference *Estimates `json:"difference,omitempty"`
 	// Seen is the model on later snapshots of customers it was trained on.
-	Seen        *Evaluation `json:"seen,omitempty"`
-	Leaderboard []Rung      `json:"leaderboard"`
+	Seen *Evaluation `json:"seen,omitempty"`
+	// Profit, AtCapacity and Segments are of the same rows as Model.
+	Profit     *Profit     `json:"profit,omitempty"`
+	AtCapacity *AtCapacity `json:"at_capacity,omitempty"`
+	Segments   []Segment   `json:"segments,omitempty"`
+	// Champion is not in the report of a model file; see Comparison.
+	Champion *Comparison `json:"champion,omitempty"`
+	// HeldOut is the share of customers never trained on; 0 of a wide table.
+	HeldOut float64 `json:"held_out,omitzero"`
+	// Checks of the training itself; an evaluation has none.
+	Checks      *Checks `json:"checks,omitempty"`
+	Leaderboard []Rung  `json:"leaderboard"`
 	// Backtest is the chosen settings at earlier ends of the data, oldest first.
 	Backtest []Month `json:"backtest,omitempty"`
 	// Tried are the settings that competed for a place on the leaderboard.
@@ -223,8 +236,14 @@ func (r *Report) render(m *model.Model) error {
 		r.Findings = []Finding{}
 	}
 	var err error
-	if m.ReportJSON, err = json.MarshalIndent(r, "", " "); err != nil {
-		return fmt.Errorf("report: %w", err)
+	m.ReportJSON, m.ReportHTML, err = r.Files()
+	return err
+}
+
+// Files are report.json and report.html.
+func (r *Report) Files() (data, html []byte, err error) {
+	if data, err = json.MarshalIndent(r, "", " "); err != nil {
+		return nil, nil, fmt.Errorf("report: %w", err)
 	}
 	p := page{Report: r, DefinitionText: r.Definition.String(), KindsText: r.kindsText()}
 	for _, plot := range []struct {
@@ -233,16 +252,15 @@ func (r *Report) render(m *model.Model) error {
 	}{{&p.ROC, PlotROC}, {&p.Precision, PlotPrecisionRecall}, {&p.Calibration, PlotCalibration}, {&p.Lift, PlotLift}} {
 		svg, err := plot.draw(*r.Model.Curves, *r.Rule.Curves)
 		if err != nil {
-			return fmt.Errorf("report: %w", err)
+			return nil, nil, fmt.Errorf("report: %w", err)
 		}
 		*plot.dst = template.HTML(svg) // drawn here, from numbers and model names
 	}
 	var b bytes.Buffer
 	if err := reportTemplate.Execute(&b, p); err != nil {
-		return fmt.Errorf("report: %w", err)
+		return nil, nil, fmt.Errorf("report: %w", err)
 	}
-	m.ReportHTML = b.Bytes()
-	return nil
+	return data, b.Bytes(), nil
 }
 
 // Head is the first lines of the report in plain text: what a terminal shows
@@ -275,6 +293,7 @@ func (r *Report) Head() string {
 	} {
 		fmt.Fprintf(&b, "%-22s %-26s %s\n", l.name, interval(l.a), decimal("%.4f", float64(l.b.Value)))
 	}
+	r.headlines(&b)
 	for i := range r.Backtest {
 		fmt.Fprintf(&b, "backtest   %s\n", &r.Backtest[i])
 	}

@@ -259,7 +259,7 @@ func (t *Table) Data(e *features.Engine) (*Data, map[string]int, error) {
 		for _, c := range e.Values(d.Matrix.Grow(), values) {
 			odd[c]++
 		}
-		ob := Observation{Customer: t.IDs[i], At: event.Never}
+		ob := Observation{Customer: t.IDs[i], At: event.Never, LeftAt: event.Never}
 		if t.Labels != nil {
 			ob.Churned = t.Labels[i]
 		}
@@ -277,12 +277,13 @@ func TrainTable(ctx context.Context, t *Table, p Plan) (*model.Model, *Report, e
 	if err != nil {
 		return nil, nil, err
 	}
+	pt.rowsOf = fromTable(t, engine)
 	return p.finish(ctx, engine, pt, r)
 }
 
-// testShare of the customers of a wide table test, by hash, where there is no
-// table to test on.
-const testShare = 0.2
+// tableTest is the share of the customers of a wide table that test, by hash,
+// where there is no table to test on.
+const tableTest = 0.2
 
 // table divides the rows of wide tables, and begins the report.
 func (p *Plan) table(t *Table) (*features.Engine, parts, *Report, error) {
@@ -298,7 +299,7 @@ func (p *Plan) table(t *Table) (*features.Engine, parts, *Report, error) {
 	if p.Features != nil {
 		set = p.Features
 	}
-	tests := func(id string) bool { return test == nil && heldOut(id, p.Seed, testShare) }
+	tests := func(id string) bool { return test == nil && heldOut(id, p.Seed, tableTest) }
 	census := features.NewCensus(set)
 	values := map[string]string{}
 	for i := range t.Rows {

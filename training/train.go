@@ -1,6 +1,7 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -49,6 +50,20 @@ type Plan struct {
 	// Start is told what is known before the first fit. An error ends the
 	// training and is returned as it is.
 	Start func(*Outline) error
+	// Economics is what a contact costs and may save; nil leaves profit out.
+	Economics *Economics
+	// Capacity is how many customers can be contacted; default a tenth.
+	Capacity Capacity
+	// Segments are attributes to measure by; nil takes the first with few levels.
+	Segments []string
+	// Checks is full, or quick to leave out the learning curve; default full.
+	Checks string
+	// Champion, if not nil, is compared with the model on the rows of the test. It
+	// was trained with ChampionHeldOut held out; 0 takes HeldOut. The gate refuses
+	// a model whose log loss is surely more than ChampionMargin above its.
+	Champion        *model.Scorer
+	ChampionHeldOut float64
+	ChampionMargin  float64
 	// Progress is told the stage and how far it is; total 0 is unknown.
 	Progress func(stage string, done, total int)
 
@@ -88,6 +103,18 @@ func (p *Plan) defaults() error {
 			return fmt.Errorf("rung %q: use logistic, forest, boosting", r)
 		}
 	}
+	if p.Capacity == (Capacity{}) {
+		p.Capacity.Share = 0.1
+	}
+	if err := cmp.Or(p.Capacity.check(), checkMargin(p.ChampionMargin)); err != nil {
+		return err
+	}
+	if p.Checks == "" {
+		p.Checks = "full"
+	}
+	if p.Checks != "full" && p.Checks != "quick" {
+		return fmt.Errorf("checks %q: use full or quick", p.Checks)
+	}
 	if b := p.Bands; !(0 <= b.Medium && b.Medium <= b.High && b.High <= 1) {
 		return fmt.Errorf("bands from %g and %g are not ascending probabilities", b.Medium, b.High)
 	}
@@ -108,6 +135,8 @@ type parts struct {
 	calibration *Data // nil for a wide table: training rows calibrate, scored by members that never saw them
 	test        *Data // later snapshots of customers never trained on
 	seen        *Data // later snapshots of customers trained on; nil for a wide table
+	set         *features.Set
+	rowsOf      rowsOf // for the champion
 }
 
 // Train fits a model on histories. The report is part of the model too.
@@ -117,7 +146,7 @@ func Train(ctx context.Context, src Source, p Plan) (*model.Model, *Report, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	return p.finishHistories(ctx, engine, data, r)
+	return p.finishHistories(ctx, engine, data, r, p.fromHistories(ctx, src, engine, r.Split))
 }
 
 // histories makes the observations of all histories, and begins the report.
@@ -150,15 +179,17 @@ func (p *Plan) histories(ctx context.Context, src Source) (*features.Engine, *Da
 		return nil, nil, nil, err
 	}
 	r := &Report{Split: &split, Counts: counts, Customers: checks.customers, DataFingerprint: fingerprint,
-		Findings: checks.findings()}
+		Findings: checks.findings(), Begins: checks.clocks.begins, HeldOut: p.HeldOut}
 	return engine, data, r, nil
 }
 
 // finishHistories divides the observations by time and customer and does the
 // rest.
-func (p *Plan) finishHistories(ctx context.Context, engine *features.Engine, data *Data, r *Report) (*model.Model, *Report, error) {
+func (p *Plan) finishHistories(ctx context.Context, engine *features.Engine, data *Data, r *Report, rows rowsOf) (*model.Model, *Report, error) {
 	r.Reasons, r.Kinds = reasonsOf(data), kindsOf(data)
-	return p.finish(ctx, engine, divide(data, r.Split), r)
+	pt := divide(data, r.Split)
+	pt.rowsOf = rows
+	return p.finish(ctx, engine, pt, r)
 }
 
 // divide makes the parts of a split.
@@ -200,6 +231,9 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 	if err := r.split(pt); err != nil {
 		return nil, nil, err
 	}
+	if _, err := groupings(p.Segments, engine.Set(), &pt.test.Matrix); err != nil {
+		return nil, nil, err // before the long work
+	}
 	p.Progress("looking for leaks", 0, 0)
 	r.Findings = append(r.Findings, singleFeature(pt.train, &p.Definition, p.Workers)...)
 	if p.Start != nil {
@@ -222,6 +256,9 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 		if r.Backtest, err = p.backtest(ctx, p.source, best.settings); err != nil {
 			return nil, nil, fmt.Errorf("backtest: %w", err)
 		}
+	}
+	if err := p.trust(ctx, r, engine, pt); err != nil {
+		return nil, nil, err
 	}
 	return p.conclude(engine, rungs, rungs[0], best, pt, r)
 }
@@ -249,11 +286,19 @@ func (r *Report) split(pt parts) error {
 // model of it.
 func (p *Plan) conclude(engine *features.Engine, rungs []*candidate, base, best *candidate, pt parts, r *Report) (*model.Model, *Report, error) {
 	p.Progress("evaluating", 0, 0)
+	pt.set = engine.Set()
 	if err := p.evaluate(r, rungs, base, best, pt); err != nil {
 		return nil, nil, err
 	}
 	m, err := p.assemble(engine, best, pt, r)
-	return m, r, err
+	if err != nil || p.Champion == nil || pt.rowsOf == nil {
+		return m, r, err
+	}
+	if r.Champion, err = p.compare(r, probabilities(&best.calibration, best.margins(&pt.test.Matrix, p.Workers)), pt.test, pt.rowsOf); err != nil {
+		return nil, nil, err
+	}
+	r.refuse()
+	return m, r, nil
 }
 
 // choose adds blends of the rungs, calibrates all on customers that they never

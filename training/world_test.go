@@ -161,4 +161,21 @@ func TestNoSignalWorld(t *testing.T) {
 			t.Errorf("noise is called a leak: %s", f.Text)
 		}
 	}
+	// Nothing else is found in noise either.
+	for name, e := range map[string]Estimate{"labels shuffled": r.Checks.LabelShuffled.AUC, "labels shuffled in time": r.Checks.TimeShuffled.AUC} {
+		if e.Low > 0.5 || e.High < 0.5 || e.Value < 0.4 || e.Value > 0.6 {
+			t.Errorf("%s: AUC %+v on noise", name, e)
+		}
+	}
+	if a := r.AtCapacity; a.Lift.Low > 1 || a.Lift.High < 1 || len(a.Notice) == 0 {
+		t.Errorf("lift %+v at capacity on noise, notice %+v", a.Lift, a.Notice)
+	}
+	if l := r.Checks.LearningCurve; l.NotMeasured != "" || l.MoreWouldHelp == "yes" && r.Checks.LearningCurve.Points[2].AUC.Low > 0.5 {
+		t.Errorf("learning curve on noise: %+v", l)
+	}
+	for _, s := range r.Segments {
+		if s.NotMeasured == "" && (s.AUC.Value > 0.7 || s.AUC.Value < 0.3) {
+			t.Errorf("%s %s: AUC %+v on noise", s.By, s.Level, s.AUC)
+		}
+	}
 }

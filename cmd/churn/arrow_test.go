@@ -202,6 +202,11 @@ func matrixOfStream(stream []byte, rows *tables.MatrixRows) (*arrow.Schema, erro
 			rows.Churned = append(rows.Churned, churned)
 			rows.Reasons = append(rows.Reasons, text(column(tables.ReasonColumn), i))
 			rows.Kinds = append(rows.Kinds, text(column(tables.KindColumn), i))
+			left := event.Never
+			if c := column(tables.LeftColumn).(*array.Timestamp); !c.IsNull(i) {
+				left = event.Time(c.Value(i))
+			}
+			rows.LeftAt = append(rows.LeftAt, left)
 			for _, c := range m.Columns {
 				v := float32(math.NaN())
 				switch a := column(c.Name).(type) {

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
 
-	"churn/event"
 	"churn/model"
-	"churn/outreach"
-	"churn/training"
 )
 
 // bandsConfig is training.bands: quantiles, profit, or two probabilities.
@@ -58,51 +54,22 @@ func (b *bandsConfig) fixed() (model.Bands, error) {
 	return model.Bands{}, nil
 }
 
-// bands finds the cut-offs of risk. For profit the customers are those who
-// could be scored at the end of the data.
-func (c *config) bands(ctx context.Context, src training.Source, through event.Time) (model.Bands, error) {
-	if c.Training.Bands.by != "profit" {
-		return c.Training.Bands.fixed()
+// bands are the cut-offs of risk.
+func (w *worth) bands() (model.Bands, error) {
+	if w.config.Training.Bands.by != "profit" {
+		return w.config.Training.Bands.fixed()
 	}
-	fail := func(err error) (model.Bands, error) {
-		return model.Bands{}, fmt.Errorf("training.bands: profit: %w", err)
-	}
-	if c.Churn.Kind == "decline" {
-		return fail(errors.New("a decline is not a customer lost, whose value outreach would save: use quantiles or two probabilities"))
-	}
-	policy, err := c.policy()
-	if err != nil {
-		return fail(err)
-	}
-	r, err := outreach.New(policy)
-	if err != nil {
-		return fail(err)
-	}
-	margins := outreach.Margins{Economics: policy.Economics}
-	err = src.Timelines(ctx, func(tl *event.Timeline) error {
-		if training.Judge(&c.Churn, tl, through, through).Eligible() {
-			margins.Add(tl, through)
-		}
-		return ctx.Err()
-	})
-	if err != nil {
-		return fail(err)
-	}
-	monthly, n, err := margins.Median()
-	if err != nil {
-		return fail(err)
-	}
-	medium, high, err := r.ProfitBands(monthly, int(math.Ceil(c.Churn.Horizon.Days())))
-	if err != nil {
-		return fail(err)
+	if w.err != nil {
+		return model.Bands{}, fmt.Errorf("training.bands: profit: %w", w.err)
 	}
 	// Rounded up to the digits that are shown, the actions pay all the same.
 	up := func(p float64) float64 { return math.Ceil(p*1e6) / 1e6 }
+	medium, high := w.medium, w.high
 	b := model.Bands{Medium: up(medium.Probability), High: up(high.Probability)}
 	pays := fmt.Sprintf("%s pays from %.6f and %s from %.6f", medium.Action, b.Medium, high.Action, b.High)
 	if medium == high {
 		pays = fmt.Sprintf("only %s pays, from %.6f", medium.Action, b.Medium)
 	}
-	b.Basis = fmt.Sprintf("profit: at a monthly margin of %.2f (median of %d customers) %s", monthly, n, pays)
+	b.Basis = fmt.Sprintf("profit: at a monthly margin of %.2f (median of %d customers) %s", w.monthly, w.customers, pays)
 	return b, nil
 }

@@ -56,6 +56,11 @@ type trainingConfig struct {
 	Budget     event.Duration `yaml:"budget"`
 	backtest   int            // of the command line
 	Bands      bandsConfig    `yaml:"bands"`
+	Capacity   capacityConfig `yaml:"capacity"`
+	Segments   []string       `yaml:"segments"`
+	Checks     string         `yaml:"checks"`
+	// ChampionMargin is by how much the log loss may be above the champion's.
+	ChampionMargin float64 `yaml:"champion_margin"`
 }
 
 type outreachConfig struct {
@@ -107,7 +112,8 @@ func defaultConfig() config {
 		Import: importConfig{MaxBadShare: 0.05, Rejects: "rejects.csv"},
 		Churn: model.Definition{Kind: "inactivity", Gap: 0, Horizon: 30 * event.Day,
 			ActiveWithin: 90 * event.Day, MinTenure: 30 * event.Day},
-		Training: trainingConfig{Every: 30 * event.Day, Snapshots: 12, HeldOut: 0.25, Seed: 1, Replicates: 500, Bands: bandsConfig{by: "quantiles"}},
+		Training: trainingConfig{Every: 30 * event.Day, Snapshots: 12, HeldOut: 0.25, Seed: 1, Replicates: 500, Bands: bandsConfig{by: "quantiles"},
+			Capacity: capacityConfig{Share: 0.1}, Checks: "full"},
 		Outreach: outreachConfig{Holdout: holdoutConfig{0.05, "1"}, Explore: 0.02, QuietFrom: 20 * 60, QuietTo: 9 * 60,
 			TimeZone: "UTC", Economics: economicsConfig{MarginRate: e.MarginRate, DiscountMonthly: e.DiscountMonthly,
 				ReturnedHazard: e.ReturnedHazard}},
@@ -184,6 +190,9 @@ func parseConfig(b []byte, c *config) error {
 	// The negated comparison also catches NaN.
 	if s := c.Import.MaxBadShare; !(s >= 0 && s <= 1) {
 		return fmt.Errorf("import.max_bad_share: %v: use a number from 0 (none) to 1", s)
+	}
+	if s := c.Training.Checks; s != "full" && s != "quick" {
+		return fmt.Errorf("training.checks: %q: use full, or quick to leave out the learning curve", s)
 	}
 	if s := c.Server.ShadowShare; !(s >= 0 && s <= 1) {
 		return fmt.Errorf("server.shadow_share: %v: use a number from 0 (none) to 1", s)

@@ -57,6 +57,11 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"sources: {customers: [{path: c.csv, delimiter: tab}]}", "sources.customers[0]: delimiter"},
 		{"sources: {engagement: [{path: c.csv, time_zone: Mars/Olympus}]}", "sources.engagement[0]: "},
 		{"training:\n  bands: deciles", `line 2: training.bands: use quantiles, profit, or two probabilities such as {medium: 0.1, high: 0.3}, not "deciles"`},
+		{"training: {capacity: 0}", "line 1: training.capacity: use a number of customers such as 500, or a share such as 10%"},
+		{"training: {capacity: 101%}", "line 1: training.capacity: use"},
+		{"training: {capacity: nan%}", "line 1: training.capacity: use"},
+		{"training: {capacity: 0.1}", "line 1: training.capacity: use"},
+		{"training: {checks: slow}", `training.checks: "slow": use full, or quick`},
 		{"training: {bands: [0.1, 0.3]}", "line 1: training.bands: use quantiles, profit, or"},
 		{"training: {bands: 0.1}", "line 1: training.bands: use quantiles, profit, or"},
 		{"training: {bands: {medium: 0.1}}", "line 1: training.bands: use quantiles, profit, or"},
@@ -270,7 +275,7 @@ func keys(prefix string, t reflect.Type) []string {
 			out = append(out, keys(path+".TABLE[].", ft.Elem().Elem())...)
 		case ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct:
 			out = append(out, keys(path+"[].", ft.Elem())...)
-		case ft == reflect.TypeFor[bandsConfig](): // a word or two numbers
+		case ft == reflect.TypeFor[bandsConfig](), ft == reflect.TypeFor[capacityConfig](): // a word or two numbers
 			out = append(out, path)
 		case ft.Kind() == reflect.Struct:
 			out = append(out, keys(path+".", ft)...)

@@ -137,7 +137,7 @@ func differs(rows *tables.MatrixRows, d *training.MatrixData) string {
 		if d.Observations[i].Churned {
 			label = tables.Yes
 		}
-		if got, want := (training.Observation{Customer: who, At: rows.AsOf[i], Churned: d.Observations[i].Churned, HeldOut: rows.HeldOut[i], Reason: rows.Reasons[i], Kind: rows.Kinds[i]}),
+		if got, want := (training.Observation{Customer: who, At: rows.AsOf[i], Churned: d.Observations[i].Churned, HeldOut: rows.HeldOut[i], Reason: rows.Reasons[i], Kind: rows.Kinds[i], LeftAt: rows.LeftAt[i]}),
 			d.Observations[i]; got != want || rows.Churned[i] != label {
 			return fmt.Sprintf("row %d is %+v, want %+v", i, got, want)
 		}
@@ -203,6 +203,7 @@ func TestParquetShards(t *testing.T) {
 			}
 			rows.Churned, rows.Reasons = append(rows.Churned, label), append(rows.Reasons, ob.Reason)
 			rows.Kinds = append(rows.Kinds, ob.Kind)
+			rows.LeftAt = append(rows.LeftAt, ob.LeftAt)
 		}
 		rows.Values = append(rows.Values, m.Matrix.Data...)
 	}

@@ -135,6 +135,13 @@ func (a *app) buildFeatures(ctx context.Context, f *buildFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	if b.Labels && len(b.AsOf) == 0 { // it may be trained on
+		c, err := a.config()
+		if err != nil {
+			return err
+		}
+		b.Economics = c.worth(ctx, src, b.Through).economics()
+	}
 	out, err := createOutput(f.out, a.stdout)
 	if err != nil {
 		return err
@@ -183,5 +190,8 @@ func (a *app) trainMatrix(ctx context.Context, c *config, paths []string, start 
 	if err != nil {
 		return nil, nil, err
 	}
-	return training.TrainMatrix(ctx, d, plan)
+	why := a.champion(c, &plan)
+	m, r, err := training.TrainMatrix(ctx, d, plan)
+	notCompared(r, why)
+	return m, r, err
 }

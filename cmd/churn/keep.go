@@ -60,13 +60,15 @@ func (a *app) keep(c *config, m *model.Model, r *training.Report, k *keepFlags, 
 		}
 	}
 	if k.report != "" {
-		if err := writeReport(k.report, m); err != nil {
+		if err := writeReport(k.report, r); err != nil {
 			return err
 		}
 	}
 	var promotion *registry.Promotion
 	var refused error
-	if k.promote {
+	if k.promote && !k.force && r.Champion != nil && r.Champion.Refused != "" {
+		refused = registry.ErrGate
+	} else if k.promote {
 		pr, err := reg.Promote(c.Model, registry.Champion, m.Manifest.Version, change(k.reason, k.force))
 		switch {
 		case errors.Is(err, registry.ErrGate):

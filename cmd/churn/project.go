@@ -109,6 +109,7 @@ func (p *project) yaml() []byte {
 	line("  # From which probability the risk is medium and high: quantiles (the top 30 and 10")
 	line("  # per cent), profit (where outreach begins to pay), or {medium: 0.1, high: 0.3}.")
 	line("  bands: quantiles")
+	line("  capacity: 10%%            # of the customers, or a number of them, can be contacted at a snapshot")
 	line("")
 	line("outreach:")
 	line("  playbook: \"\"             # your own actions; empty is the default playbook")

@@ -106,6 +106,7 @@ func (c *config) plan(through event.Time, p *progress) (training.Plan, error) {
 		Every: c.Training.Every, Snapshots: int(c.Training.Snapshots), HeldOut: c.Training.HeldOut,
 		Seed: uint64(c.Training.Seed), Replicates: int(c.Training.Replicates), Rungs: c.Training.Rungs, Progress: p.show,
 		Budget: c.Training.Budget, Backtest: c.Training.backtest, Resume: c.unfinished(),
+		Capacity: training.Capacity(c.Training.Capacity), Segments: c.Training.Segments, Checks: c.Training.Checks, ChampionMargin: c.Training.ChampionMargin,
 	}, err
 }
 
@@ -191,8 +192,12 @@ func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, test s
 	}
 	plan.Start = start
 	plan.Features = nil // the table's own columns
+	plan.Economics = &training.Economics{Unknown: "a wide table has no payments, and its label no horizon"}
 	plan.Definition = model.Definition{Kind: "label", Label: wide.label}
-	return training.TrainTable(ctx, t, plan)
+	why := a.champion(c, &plan)
+	m, r, err := training.TrainTable(ctx, t, plan)
+	notCompared(r, why)
+	return m, r, err
 }
 
 func (a *app) trainHistories(ctx context.Context, c *config, h historyFlags, start startFunc, p *progress) (m *model.Model, r *training.Report, err error) {
@@ -205,20 +210,29 @@ func (a *app) trainHistories(ctx context.Context, c *config, h historyFlags, sta
 	if err != nil {
 		return nil, nil, err
 	}
-	if plan.Bands, err = c.bands(ctx, src, through); err != nil {
+	w := c.worth(ctx, src, through)
+	plan.Economics = w.economics()
+	if plan.Bands, err = w.bands(); err != nil {
 		return nil, nil, err
 	}
 	plan.Start = start
-	return training.Train(ctx, src, plan)
+	why := a.champion(c, &plan)
+	m, r, err = training.Train(ctx, src, plan)
+	notCompared(r, why)
+	return m, r, err
 }
 
-func writeReport(dir string, m *model.Model) error {
+func writeReport(dir string, r *training.Report) error {
+	data, html, err := r.Files()
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	return errors.Join(
-		os.WriteFile(filepath.Join(dir, "report.html"), m.ReportHTML, 0o644),
-		os.WriteFile(filepath.Join(dir, "report.json"), m.ReportJSON, 0o644))
+		os.WriteFile(filepath.Join(dir, "report.html"), html, 0o644),
+		os.WriteFile(filepath.Join(dir, "report.json"), data, 0o644))
 }
 
 func (a *app) evaluateCommand() *cobra.Command {
@@ -279,6 +293,7 @@ func (a *app) evaluate(ctx context.Context, wide tableFlags, h historyFlags, ver
 		if err != nil {
 			return err
 		}
+		plan.Economics = c.worth(ctx, src, through).economics()
 		if r, err = training.EvaluateHistories(ctx, src, s, plan); err != nil {
 			return err
 		}

@@ -18,15 +18,16 @@ const (
 	ChurnedColumn  = "churned"      // only with labels; null is not known
 	ReasonColumn   = "churn_reason" // only with labels
 	KindColumn     = "churn_kind"   // only with labels: how who churned left
+	LeftColumn     = "left_at"      // only with labels: when who churned left
 )
 
 // MatrixKey is where a matrix says what it is, as JSON.
 const MatrixKey = "churn"
 
 // MatrixColumns are the columns that are not features.
-var MatrixColumns = []string{CustomerColumn, AsOfColumn, HeldOutColumn, ChurnedColumn, ReasonColumn, KindColumn}
+var MatrixColumns = []string{CustomerColumn, AsOfColumn, HeldOutColumn, ChurnedColumn, ReasonColumn, KindColumn, LeftColumn}
 
-// MatrixRows are rows of a matrix with what they are. Churned, Reasons and Kinds
+// MatrixRows are rows of a matrix with what they are. Churned, Reasons, Kinds and LeftAt
 // are nil without labels.
 type MatrixRows struct {
 	Customers []string
@@ -35,12 +36,13 @@ type MatrixRows struct {
 	Churned   []uint8 // No, Yes or Unknown
 	Reasons   []string
 	Kinds     []string
-	Values    []float32 // row by row
+	LeftAt    []event.Time // event.Never where it is not known
+	Values    []float32    // row by row
 }
 
 // Clear empties the rows and keeps their memory.
 func (m *MatrixRows) Clear() {
-	*m = MatrixRows{m.Customers[:0], m.AsOf[:0], m.HeldOut[:0], m.Churned[:0], m.Reasons[:0], m.Kinds[:0], m.Values[:0]}
+	*m = MatrixRows{m.Customers[:0], m.AsOf[:0], m.HeldOut[:0], m.Churned[:0], m.Reasons[:0], m.Kinds[:0], m.LeftAt[:0], m.Values[:0]}
 }
 
 // otherLevel is the text of a category that is none of its levels.
@@ -81,7 +83,7 @@ type matrixColumns struct {
 func newMatrixColumns(list []features.Feature, labels bool) (matrixColumns, []Field, error) {
 	fields := []Field{{CustomerColumn, Text}, {AsOfColumn, Instant}, {HeldOutColumn, Flag}}
 	if labels {
-		fields = append(fields, Field{ChurnedColumn, Flag}, Field{ReasonColumn, Text}, Field{KindColumn, Text})
+		fields = append(fields, Field{ChurnedColumn, Flag}, Field{ReasonColumn, Text}, Field{KindColumn, Text}, Field{LeftColumn, Instant})
 	}
 	for i := range list {
 		f := Field{list[i].Name, Single}
@@ -160,6 +162,7 @@ func (m *matrixColumns) add(rows *MatrixRows, from, to int) {
 		c[3].Flags = append(c[3].Flags, rows.Churned[from:to]...)
 		c[4].Texts = append(c[4].Texts, rows.Reasons[from:to]...)
 		c[5].Texts = append(c[5].Texts, rows.Kinds[from:to]...)
+		c[6].Instants = append(c[6].Instants, rows.LeftAt[from:to]...)
 		first = 6
 	}
 	width := len(m.features)
@@ -207,6 +210,7 @@ type MatrixReader struct {
 	r        *Reader
 	features []features.Feature
 	labels   bool
+	left     bool                 // there is a LeftColumn
 	codes    []map[string]float32 // of the levels of each category
 	columns  []column
 }
@@ -220,7 +224,7 @@ func (r *Reader) Matrix(list []features.Feature, labels bool) (*MatrixReader, er
 	m := &MatrixReader{r: r, features: list, labels: labels, codes: make([]map[string]float32, len(list))}
 	names := []string{CustomerColumn, AsOfColumn, HeldOutColumn}
 	if labels {
-		names = append(names, ChurnedColumn, ReasonColumn, KindColumn)
+		names = append(names, ChurnedColumn, ReasonColumn, KindColumn, LeftColumn)
 	}
 	numbers := make([]bool, len(names)+len(list))
 	for j := range list {
@@ -295,6 +299,13 @@ func (m *MatrixReader) Read(rows *MatrixRows) error {
 			rows.Churned = append(rows.Churned, flag(3, i))
 			rows.Reasons = append(rows.Reasons, string(m.columns[4].cell(i)))
 			rows.Kinds = append(rows.Kinds, string(m.columns[5].cell(i)))
+			left := event.Never
+			if len(m.columns[6].cell(i)) > 0 {
+				if left, err = event.ParseTime(string(m.columns[6].cell(i))); err != nil {
+					return fail(i, 6, err.Error())
+				}
+			}
+			rows.LeftAt = append(rows.LeftAt, left)
 		}
 	}
 	return m.values(rows, n, fail)

@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 THREADS = 2
 MISSING = ["", "NA", "NaN", "null"]
-NO_FEATURES = ["customer_id", "as_of", "held_out", "churned", "churn_reason"]  # of a matrix
+NO_FEATURES = ["customer_id", "as_of", "held_out", "churned", "churn_reason", "churn_kind", "left_at"]  # of a matrix
 
 
 class Absent(Exception):

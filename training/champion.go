@@ -1,0 +1,249 @@
+package training
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"churn/event"
+	"churn/features"
+	"churn/model"
+)
+
+// Comparison is the model beside the current champion, on the same rows of the
+// test. It is of the moment and not of the model: it is in the report that Train
+// returns, and not in the model file, whose bytes depend on data and seed alone.
+type Comparison struct {
+	Version     string `json:"version"`
+	NotCompared string `json:"not_compared,omitempty"`
+	// Note says which rows were compared, where not all were, and what is not
+	// known of them.
+	Note      string `json:"note,omitempty"`
+	Rows      int    `json:"rows"`
+	Churners  int    `json:"churners"`
+	Customers int    `json:"customers"`
+	// Champion on these rows; Difference is the model less the champion.
+	Champion   *Estimates `json:"champion,omitempty"`
+	Difference *Estimates `json:"difference,omitempty"`
+	// ProfitDifference is what contacting by the model's risk and not by the
+	// champion's is worth, as Profit counts it.
+	ProfitDifference Estimate `json:"profit_difference"`
+	Margin           float64  `json:"margin"`
+	// Refused says why the model must not take the champion's place.
+	Refused string `json:"refused,omitempty"`
+}
+
+// rowsOf gives the rows of the test as another engine computes them, in the same
+// order, or an errNotCompared.
+type rowsOf func(e *features.Engine, test *Data) (*Data, error)
+
+// errNotCompared says that there are no rows for the champion.
+type errNotCompared struct{ why string }
+
+func (e errNotCompared) Error() string { return e.why }
+
+// fromHistories computes the rows of held-out customers anew.
+func (p *Plan) fromHistories(ctx context.Context, src Source, own *features.Engine, s *Split) rowsOf {
+	return func(e *features.Engine, test *Data) (*Data, error) {
+		if e.Fingerprint() == own.Fingerprint() {
+			return test, nil
+		}
+		if e.OfTable() {
+			return nil, errNotCompared{"it is of a wide table"}
+		}
+		p.Progress("computing the champion's features", 0, 0)
+		o := &Observer{Definition: p.Definition, Snapshots: s.Test, Through: p.Through, HeldOut: p.HeldOut, Seed: p.Seed}
+		d, _, err := compute(ctx, someOf{src, func(id string) bool { return heldOut(id, p.Seed, p.HeldOut) }}, o, e, p.Workers, nil)
+		return d, err
+	}
+}
+
+// someOf are the histories of some customers.
+type someOf struct {
+	Source
+	keep func(customer string) bool
+}
+
+func (s someOf) Timelines(ctx context.Context, fn func(*event.Timeline) error) error {
+	return s.Source.Timelines(ctx, func(tl *event.Timeline) error {
+		if !s.keep(tl.Customer.ID) {
+			return ctx.Err()
+		}
+		return fn(tl)
+	})
+}
+
+// fromTable computes them from the columns of a wide table.
+func fromTable(t *Table, own *features.Engine) rowsOf {
+	return func(e *features.Engine, test *Data) (*Data, error) {
+		if e.Fingerprint() == own.Fingerprint() {
+			return test, nil
+		}
+		if !e.OfTable() {
+			return nil, errNotCompared{"it is of histories, and this is a wide table"}
+		}
+		all, _, err := t.Data(e)
+		if err != nil {
+			return nil, errNotCompared{err.Error()}
+		}
+		in := map[string]bool{}
+		for i := range test.Observations {
+			in[test.Observations[i].Customer] = true
+		}
+		return all.Rows(func(o *Observation) bool { return in[o.Customer] }), nil
+	}
+}
+
+// fromMatrix has no rows but its own.
+func fromMatrix(own *features.Engine) rowsOf {
+	return func(e *features.Engine, test *Data) (*Data, error) {
+		if e.Fingerprint() == own.Fingerprint() {
+			return test, nil
+		}
+		return nil, errNotCompared{"the matrix does not have its features"}
+	}
+}
+
+// compare holds the probabilities of the new model on the test against those of
+// the champion.
+func (p *Plan) compare(r *Report, probability []float64, test *Data, rows rowsOf) (*Comparison, error) {
+	f := p.Champion.Manifest()
+	c := &Comparison{Version: f.Version, Margin: p.ChampionMargin, ProfitDifference: unmeasured()}
+	if a, b := fmt.Sprintf("%+v", f.Definition), fmt.Sprintf("%+v", p.Definition); a != b {
+		c.NotCompared = "its definition is " + f.Definition.String()
+		if f.Definition.String() == p.Definition.String() {
+			c.NotCompared = "its definition differs in who is eligible or in what counts"
+		}
+		return c, nil
+	}
+	its, err := rows(p.Champion.Engine(), test)
+	var none errNotCompared
+	if errors.As(err, &none) {
+		c.NotCompared = none.why
+		return c, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the champion %s: %w", f.Version, err)
+	}
+	if len(its.Observations) != len(test.Observations) {
+		return nil, fmt.Errorf("the champion %s: %d rows of the test, and %d for it", f.Version, len(test.Observations), len(its.Observations))
+	}
+	keep := p.heldOutByBoth(c, test)
+	var ours, theirs []float64
+	var y []bool
+	var customers []string
+	for _, i := range keep {
+		o := &test.Observations[i]
+		if u := &its.Observations[i]; u.Customer != o.Customer || u.At != o.At {
+			return nil, fmt.Errorf("the champion %s: row %d is of %s at %s, not of %s at %s", f.Version, i, u.Customer, u.At, o.Customer, o.At)
+		}
+		ours, y, customers = append(ours, probability[i]), append(y, o.Churned), append(customers, o.Customer)
+		if o.Churned {
+			c.Churners++
+		}
+	}
+	c.Rows = len(keep)
+	_, c.Customers = numberCustomers(customers)
+	if stayers := c.Rows - c.Churners; c.Churners < minGroup || stayers < minGroup {
+		c.NotCompared = fmt.Sprintf("insufficient data: churners %d, stayers %d; %d of each are needed", c.Churners, stayers, minGroup)
+		return c, nil
+	}
+	theirs = make([]float64, len(keep))
+	parallel(p.Workers, len(keep), func(k int) { theirs[k] = p.Champion.Score(its.Matrix.Row(keep[k]), nil).Probability })
+	return c, p.measureChampion(c, r, ours, theirs, y, customers)
+}
+
+func (p *Plan) measureChampion(c *Comparison, r *Report, ours, theirs []float64, y []bool, customers []string) error {
+	a, err := NewSample(ours, y, nil)
+	if err != nil {
+		return err
+	}
+	b, err := NewSample(theirs, y, nil)
+	if err != nil {
+		return err
+	}
+	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
+	champion, err := boot.Intervals(b, customers)
+	if err != nil {
+		return err
+	}
+	d, err := boot.Difference(a, b, customers)
+	if err != nil {
+		return err
+	}
+	c.Champion, c.Difference = &champion, &d
+	if m := r.Profit; m != nil && m.NotMeasured == "" {
+		k, threshold := m.Economics.stakes(float64(m.Value)), float64(m.Threshold)
+		est, err := boot.Of(customers, 1, func() func(weight, out []float64) {
+			var w []float64
+			return func(weight, out []float64) {
+				w = a.drawn(w, weight)
+				out[0], _ = a.above(w, threshold, k, m.Economics.Save)
+				w = b.drawn(w, weight)
+				its, _ := b.above(w, threshold, k, m.Economics.Save)
+				out[0] -= its
+			}
+		})
+		if err != nil {
+			return err
+		}
+		c.ProfitDifference = est[0]
+	}
+	if low := float64(d.LogLoss.Low); low > p.ChampionMargin {
+		c.Refused = fmt.Sprintf("worse than the champion %s: log loss difference %.4f [%.4f, %.4f] lies above %g", c.Version, d.LogLoss.Value, d.LogLoss.Low, d.LogLoss.High, p.ChampionMargin)
+	}
+	return nil
+}
+
+// heldOutByBoth lists the rows of customers whom the champion was not trained on
+// either.
+func (p *Plan) heldOutByBoth(c *Comparison, test *Data) []int {
+	f := p.Champion.Manifest()
+	all := make([]int, len(test.Observations))
+	for i := range all {
+		all[i] = i
+	}
+	own, its := p.HeldOut, p.ChampionHeldOut
+	if p.Definition.Kind == "label" {
+		own, its = tableTest, tableTest
+	} else if its == 0 {
+		its = own
+	}
+	switch {
+	case f.Kind == "imported":
+		c.Note = "it was trained elsewhere: whether these customers were trained on is not known, and the figures of the champion may be too good"
+		return all
+	case f.Seed == p.Seed && its >= own: // a larger share holds the smaller one
+		return all
+	}
+	var keep []int
+	customers := map[string]bool{}
+	for _, i := range all {
+		if who := test.Observations[i].Customer; heldOut(who, f.Seed, its) {
+			keep = append(keep, i)
+			customers[who] = true
+		}
+	}
+	c.Note = fmt.Sprintf("it was trained with seed %d and %g held out, on some customers of this test: only the %d customers held out by both are compared", f.Seed, its, len(customers))
+	return keep
+}
+
+// refuse adds the champion's verdict to the gate of the report.
+func (r *Report) refuse() {
+	if c := r.Champion; c != nil && c.Refused != "" {
+		if r.Gate.Passed {
+			r.Gate = model.Gate{}
+		}
+		r.Gate.Reasons = append(r.Gate.Reasons[:len(r.Gate.Reasons):len(r.Gate.Reasons)], c.Refused)
+	}
+}
+
+// checkMargin refuses what is no margin.
+func checkMargin(m float64) error {
+	// The negated comparison also catches NaN.
+	if !(m >= 0) || math.IsInf(m, 0) {
+		return fmt.Errorf("champion margin %v: use a difference in log loss, 0 or more", m)
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package training
+
+import (
+	"cmp"
+	"slices"
+
+	"churn/event"
+	"churn/model"
+)
+
+// leavesAt is the moment of leaving of a customer whom the definition calls
+// churned at t: churned_at; when the first payment of the label's window counts
+// as not coming; or, of an inactive customer, when the silence has lasted for a
+// horizon. The last is the day on which the definition is met and not that of the
+// last activity, so that there is something to give notice of: who is contacted
+// on the tenth day of a silence that becomes thirty is contacted 20 days before.
+// It may lie before t, where a silence of more than a horizon is eligible. Never
+// is not known.
+func leavesAt(d *model.Definition, tl *event.Timeline, t event.Time) event.Time {
+	from := t.Add(d.Gap)
+	switch d.Kind {
+	case "contract", "decline": // Never, of who declined and is still there
+		return tl.Customer.ChurnedAt
+	case "payment":
+		first := event.Never
+		for i := range tl.Payments {
+			if p := &tl.Payments[i]; p.Superseded == 0 && p.At >= from && p.At < from.Add(d.Horizon) {
+				first = min(first, unpaidAt(d, p))
+			}
+		}
+		return first
+	case "inactivity":
+		if last := lastActivity(d, tl, from); last != event.Never {
+			return last.Add(d.Horizon)
+		}
+	}
+	return event.Never
+}
+
+// lastActivity is the last time before to at which something of a qualifying
+// stream happened; Never if nothing did.
+func lastActivity(d *model.Definition, tl *event.Timeline, to event.Time) event.Time {
+	qualifies := func(s string) bool { return len(d.Streams) == 0 || slices.Contains(d.Streams, s) }
+	last := event.Never
+	later := func(at event.Time) {
+		if at < to && (last == event.Never || at > last) {
+			last = at
+		}
+	}
+	if qualifies("engagement") {
+		i, _ := slices.BinarySearchFunc(tl.Engagements, to, func(e event.EngagementEvent, t event.Time) int {
+			return cmp.Compare(e.At, t)
+		})
+		for i--; i >= 0; i-- {
+			if tl.Engagements[i].Superseded == 0 {
+				later(tl.Engagements[i].At)
+				break
+			}
+		}
+	}
+	if qualifies("payments") {
+		for i := range tl.Payments {
+			if tl.Payments[i].Superseded == 0 {
+				later(tl.Payments[i].PaidAt)
+			}
+		}
+	}
+	return last
+}
