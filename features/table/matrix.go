@@ -163,7 +163,7 @@ func (m *matrixColumns) add(rows *MatrixRows, from, to int) {
 		c[4].Texts = append(c[4].Texts, rows.Reasons[from:to]...)
 		c[5].Texts = append(c[5].Texts, rows.Kinds[from:to]...)
 		c[6].Instants = append(c[6].Instants, rows.LeftAt[from:to]...)
-		first = 6
+		first = 7
 	}
 	width := len(m.features)
 	_ = everyColumn(width, func(j int) error { // none fails
@@ -210,7 +210,6 @@ type MatrixReader struct {
 	r        *Reader
 	features []features.Feature
 	labels   bool
-	left     bool                 // there is a LeftColumn
 	codes    []map[string]float32 // of the levels of each category
 	columns  []column
 }

@@ -102,41 +102,9 @@ func TestMatrixRoundTrip(t *testing.T) {
 		}
 		lines = append(lines, string(bytes.Join(cells, []byte("|"))))
 	}
-	if got, want := strings.Join(lines, "\n"), "a|1969-12-31T23:59:59.999999Z|false|false|||1.5|basic|other\n"+
+	if got, want := strings.Join(lines, "\n"), "a|1969-12-31T23:59:59.999999Z|false|false||||1.5|basic|other\n"+
 		"a|2023-11-14T22:13:20.000001Z|false|true|price, \"too\" high|voluntary|2023-11-14T22:13:20.000002Z||other|other\n"+"ü|1970-01-01T00:00:00Z|true|||||-0|other_|"; got != want {
 		t.Errorf("texts\n%s\nwant\n%s", got, want)
-	}
-}
-
-// A matrix from before there was a moment of leaving is read without.
-func TestMatrixWithoutMoments(t *testing.T) {
-	var out bytes.Buffer
-	w, err := NewWriter(&out, []Field{{CustomerColumn, Text}, {AsOfColumn, Instant}, {HeldOutColumn, Flag}, {ChurnedColumn, Flag}, {ReasonColumn, Text}, {"n", Single}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Write(1, []Values{{Texts: []string{"a"}}, {Instants: []event.Time{7}}, {Flags: []uint8{No}}, {Flags: []uint8{Yes}}, {Texts: []string{"price"}}, {Singles: []float32{1.5}}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "m.parquet")
-	if err := os.WriteFile(path, out.Bytes(), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	in, err := Open(path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	m, err := in.Matrix(matrixFeatures[:1], true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got MatrixRows
-	if err := m.Read(&got); err != nil || !slices.Equal(got.LeftAt, []event.Time{event.Never}) || got.Reasons[0] != "price" || got.Values[0] != 1.5 {
-		t.Errorf("%+v, error %v", got, err)
 	}
 }
 
