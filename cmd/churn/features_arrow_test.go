@@ -122,7 +122,7 @@ func TestArrowParts(t *testing.T) {
 	out, said := runArrow(t, arguments, in)
 	var rows tables.MatrixRows
 	schema, err := matrixOfStream(out, &rows)
-	if err != nil || len(rows.Customers) != 0 || schema.NumFields() != 6+len(d.Engine.Features()) || said.Rows != 0 || said.Checksum != "0000000000000000" {
+	if err != nil || len(rows.Customers) != 0 || schema.NumFields() != 7+len(d.Engine.Features()) || said.Rows != 0 || said.Checksum != "0000000000000000" {
 		t.Errorf("nobody: %d rows of %d columns, %+v, error %v", len(rows.Customers), schema.NumFields(), said, err)
 	}
 }
