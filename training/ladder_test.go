@@ -139,6 +139,16 @@ func TestOutOfFold(t *testing.T) {
 	}
 }
 
+// hidden is the data without a feature.
+func hidden(d *Data, feature int) *Data {
+	out := &Data{Matrix: d.Matrix, Observations: d.Observations}
+	out.Matrix.Data = slices.Clone(d.Matrix.Data)
+	for i := range d.Observations {
+		out.Matrix.Row(i)[feature] = nan32
+	}
+	return out
+}
+
 // A blend is the weighted sum of its parts, and so is each of its members; no
 // nearby weights have less log loss.
 func TestBlend(t *testing.T) {
@@ -181,14 +191,26 @@ func TestBlend(t *testing.T) {
 			t.Fatalf("row %d out of fold: %v, want %v", i, c.out[i], want)
 		}
 	}
-	// Two kinds of trees: members keep theirs together.
-	both := blend([]*candidate{rungs[2], rungs[3]}, d.Labels())
+	// Two kinds of trees, each of which was shown what the other was not: members
+	// keep theirs together.
+	trees := []*candidate{climbed(t, hidden(d, 0), "boosting")[1], climbed(t, hidden(d, 3), "boosting")[2]}
+	both := blend(trees, d.Labels())
 	if both == nil {
-		t.Skip("one kind of trees is as good as both here")
+		t.Fatal("no blend of both kinds of trees")
+	}
+	if err := both.compile(); err != nil {
+		t.Fatal(err)
+	}
+	w, _ = model.FitLogistic(d.Labels(), trees[0].out, trees[1].out)
+	a, b = trees[0].margins(&d.Matrix, 1), trees[1].margins(&d.Matrix, 1)
+	for i, got := range both.margins(&d.Matrix, 2) {
+		if want := w[0]*a[i] + w[1]*b[i]; math.Abs(got-want) > 1e-9 {
+			t.Fatalf("row %d: %v, want %v", i, got, want)
+		}
 	}
 	at := 0
 	for k := range folds {
-		if n := rungs[2].bag.Trees[k] + rungs[3].bag.Trees[k]; both.bag.Trees[k] != n {
+		if n := trees[0].bag.Trees[k] + trees[1].bag.Trees[k]; both.bag.Trees[k] != n {
 			t.Errorf("member %d has %d trees, want %d", k, both.bag.Trees[k], n)
 		}
 		at += both.bag.Trees[k]
