@@ -22,19 +22,6 @@ type Evaluation struct {
 	Curves    *Curves   `json:"curves,omitempty"`
 }
 
-// Rung is one line of the leaderboard.
-type Rung struct {
-	Name string `json:"name"`
-	Kind string `json:"kind"`
-	// CalibrationLogLoss is what rungs are chosen by: that of the calibration
-	// chosen among Calibrations.
-	CalibrationLogLoss Float        `json:"calibration_log_loss"`
-	Calibration        string       `json:"calibration"`
-	Calibrations       []Calibrated `json:"calibrations"`
-	Test               Metrics      `json:"test"`
-	Chosen             bool         `json:"chosen"`
-}
-
 // minTestChurners is how many churners the test needs before its verdict
 // counts.
 const minTestChurners = 20
@@ -53,8 +40,6 @@ func (p *Plan) evaluate(r *Report, rungs []*candidate, base, best *candidate, pt
 			return err
 		}
 		samples[i] = s
-		r.Leaderboard = append(r.Leaderboard, Rung{Name: c.name, Kind: c.kind,
-			CalibrationLogLoss: Float(c.cvLogLoss), Calibration: c.calibration.Kind, Calibrations: c.calibrations, Test: s.Metrics(), Chosen: c == best})
 	}
 	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
 	at := func(c *candidate) *Sample {
@@ -66,6 +51,9 @@ func (p *Plan) evaluate(r *Report, rungs []*candidate, base, best *candidate, pt
 		return nil
 	}
 	var err error
+	if r.Leaderboard, err = p.leaderboard(rungs, samples, at(best), pt.test.Customers()); err != nil {
+		return err
+	}
 	if r.Model, err = evaluation(best.name, boot, at(best), pt.test); err != nil {
 		return err
 	}

@@ -102,6 +102,15 @@ func TestTrainReport(t *testing.T) {
 		if rung.Chosen {
 			chosen++
 			best = rung
+			if rung.Behind.Value != 0 || rung.AUC.Value != r.Model.Estimates.AUC.Value {
+				t.Errorf("the chosen rung: %+v", rung)
+			}
+		}
+		if d := float64(rung.LogLoss.Value - r.Model.Estimates.LogLoss.Value); !near(d, float64(rung.Behind.Value)) || !(rung.LogLoss.Low < rung.LogLoss.Value && rung.LogLoss.Value < rung.LogLoss.High) {
+			t.Errorf("%s: log loss %+v, behind %+v, the chosen has %+v", rung.Name, rung.LogLoss, rung.Behind, r.Model.Estimates.LogLoss)
+		}
+		if fitted := rung.Kind != "rule"; fitted != (rung.Seconds > 0) || strings.Count(r.Board(), rung.Name) == 0 {
+			t.Errorf("%s took %v s", rung.Name, rung.Seconds)
 		}
 	}
 	if kinds["rule"] != 2 || kinds["logistic"] != 1 || kinds["forest"] != 1 || kinds["boosting"] != 2 || kinds["blend"] == 0 {

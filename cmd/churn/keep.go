@@ -83,7 +83,7 @@ func (a *app) keep(c *config, m *model.Model, r *training.Report, k *keepFlags, 
 		err = writeJSON(a.stdout, map[string]any{"path": path, "version": m.Manifest.Version, "report": r, "promotion": promotion})
 		return errors.Join(err, refused)
 	}
-	fmt.Fprint(a.stdout, r.Head())
+	fmt.Fprint(a.stdout, r.Head(), r.Board())
 	fmt.Fprintf(a.stdout, "stored     %s\n", path)
 	if refused != nil { // the reasons stand above
 		return fmt.Errorf("%w and is not promoted; --force with --reason would promote it all the same", registry.ErrGate)

@@ -1,0 +1,70 @@
+package training
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Rung is one line of the leaderboard.
+type Rung struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	// CalibrationLogLoss is what rungs are chosen by: that of the calibration
+	// chosen among Calibrations.
+	CalibrationLogLoss Float        `json:"calibration_log_loss"`
+	Calibration        string       `json:"calibration"`
+	Calibrations       []Calibrated `json:"calibrations"`
+	Test               Metrics      `json:"test"`
+	// AUC and LogLoss of the test with intervals, and Behind, by how much the log
+	// loss is above that of the chosen rung on the same rows.
+	AUC     Estimate `json:"auc"`
+	LogLoss Estimate `json:"log_loss"`
+	Behind  Estimate `json:"log_loss_behind"`
+	Chosen  bool     `json:"chosen"`
+	// Seconds are those of fitting, of all processors together, and of its parts
+	// for a blend. They are not in the report: the same training takes another
+	// time each time.
+	Seconds float64 `json:"-"`
+}
+
+// rungReplicates bounds the bootstrap of a rung that was not chosen.
+const rungReplicates = 200
+
+// leaderboard measures all rungs on the test.
+func (p *Plan) leaderboard(rungs []*candidate, samples []*Sample, best *Sample, customers []string) ([]Rung, error) {
+	boot := Bootstrap{Replicates: min(p.Replicates, rungReplicates), Level: 0.95, Seed: p.Seed}
+	var out []Rung
+	for i, c := range rungs {
+		own, err := boot.Intervals(samples[i], customers)
+		if err != nil {
+			return nil, err
+		}
+		behind, err := boot.Difference(samples[i], best, customers)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Rung{Name: c.name, Kind: c.kind, CalibrationLogLoss: Float(c.cvLogLoss), Calibration: c.calibration.Kind,
+			Calibrations: c.calibrations, Test: samples[i].Metrics(), AUC: own.AUC, LogLoss: own.LogLoss, Behind: behind.LogLoss,
+			Chosen: samples[i] == best, Seconds: c.seconds})
+	}
+	return out, nil
+}
+
+// Board is the leaderboard as a terminal shows it.
+func (r *Report) Board() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-10s %-9s %-26s %-26s %8s\n", "rungs", "log loss", "AUC of the test", "log loss of the test", "seconds")
+	for i := range r.Leaderboard {
+		rung := &r.Leaderboard[i]
+		mark := ""
+		if rung.Chosen {
+			mark = "chosen"
+		}
+		seconds := "-"
+		if rung.Seconds > 0 {
+			seconds = fmt.Sprintf("%.1f", rung.Seconds)
+		}
+		fmt.Fprintf(&b, "%-10s %-9.5f %-26s %-26s %8s  %s\n", mark, rung.CalibrationLogLoss, interval(rung.AUC), interval(rung.LogLoss), seconds, rung.Name)
+	}
+	return b.String()
+}
