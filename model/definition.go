@@ -85,6 +85,11 @@ func (d *Definition) newer() bool {
 		d.Measure != "" || len(d.UsageKinds) > 0 || d.Drop != 0 || d.Baseline != 0 || d.Least != 0
 }
 
+// Qualifies tells whether events of a stream show activity.
+func (d *Definition) Qualifies(stream string) bool {
+	return len(d.Streams) == 0 || slices.Contains(d.Streams, stream)
+}
+
 // Validate checks that the definition can be applied.
 func (d *Definition) Validate() error {
 	if d.Kind == "label" {

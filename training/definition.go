@@ -203,25 +203,39 @@ func firstSeen(tl *event.Timeline) event.Time {
 }
 
 // anyActivity tells whether something of a qualifying stream happened in
-// [from, to). Without streams named, engagement and payments both qualify.
+// [from, to).
 func anyActivity(d *model.Definition, tl *event.Timeline, from, to event.Time) bool {
-	qualifies := func(s string) bool { return len(d.Streams) == 0 || slices.Contains(d.Streams, s) }
-	if qualifies("engagement") {
-		i, _ := slices.BinarySearchFunc(tl.Engagements, from, func(e event.EngagementEvent, t event.Time) int {
+	last := lastActivity(d, tl, to)
+	return last != event.Never && last >= from
+}
+
+// lastActivity is the last time before to at which something of a qualifying
+// stream happened; Never if nothing did. A payment shows activity when it is
+// made.
+func lastActivity(d *model.Definition, tl *event.Timeline, to event.Time) event.Time {
+	last := event.Never
+	later := func(at event.Time) {
+		if at < to && (last == event.Never || at > last) {
+			last = at
+		}
+	}
+	if d.Qualifies("engagement") {
+		i, _ := slices.BinarySearchFunc(tl.Engagements, to, func(e event.EngagementEvent, t event.Time) int {
 			return cmp.Compare(e.At, t)
 		})
-		for ; i < len(tl.Engagements) && tl.Engagements[i].At < to; i++ {
+		for i--; i >= 0; i-- {
 			if tl.Engagements[i].Superseded == 0 {
-				return true
+				later(tl.Engagements[i].At)
+				break
 			}
 		}
 	}
-	if qualifies("payments") {
-		for i := range tl.Payments { // a payment shows activity when it is made
-			if at := tl.Payments[i].PaidAt; at >= from && at < to && tl.Payments[i].Superseded == 0 {
-				return true
+	if d.Qualifies("payments") {
+		for i := range tl.Payments {
+			if tl.Payments[i].Superseded == 0 {
+				later(tl.Payments[i].PaidAt)
 			}
 		}
 	}
-	return false
+	return last
 }

@@ -98,15 +98,14 @@ func (s *Silences) Propose() int {
 // activityOf lists when the customer did something that qualifies, ascending.
 func activityOf(d *model.Definition, tl *event.Timeline, times []event.Time) []event.Time {
 	times = times[:0]
-	qualifies := func(s string) bool { return len(d.Streams) == 0 || slices.Contains(d.Streams, s) }
-	if qualifies("engagement") {
+	if d.Qualifies("engagement") {
 		for i := range tl.Engagements {
 			if e := &tl.Engagements[i]; e.Superseded == 0 {
 				times = append(times, e.At)
 			}
 		}
 	}
-	if qualifies("payments") {
+	if d.Qualifies("payments") {
 		for i := range tl.Payments {
 			if p := &tl.Payments[i]; p.Superseded == 0 && p.PaidAt != event.Never {
 				times = append(times, p.PaidAt)

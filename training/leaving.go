@@ -1,9 +1,6 @@
 package training
 
 import (
-	"cmp"
-	"slices"
-
 	"churn/event"
 	"churn/model"
 )
@@ -35,35 +32,4 @@ func leavesAt(d *model.Definition, tl *event.Timeline, t event.Time) event.Time 
 		}
 	}
 	return event.Never
-}
-
-// lastActivity is the last time before to at which something of a qualifying
-// stream happened; Never if nothing did.
-func lastActivity(d *model.Definition, tl *event.Timeline, to event.Time) event.Time {
-	qualifies := func(s string) bool { return len(d.Streams) == 0 || slices.Contains(d.Streams, s) }
-	last := event.Never
-	later := func(at event.Time) {
-		if at < to && (last == event.Never || at > last) {
-			last = at
-		}
-	}
-	if qualifies("engagement") {
-		i, _ := slices.BinarySearchFunc(tl.Engagements, to, func(e event.EngagementEvent, t event.Time) int {
-			return cmp.Compare(e.At, t)
-		})
-		for i--; i >= 0; i-- {
-			if tl.Engagements[i].Superseded == 0 {
-				later(tl.Engagements[i].At)
-				break
-			}
-		}
-	}
-	if qualifies("payments") {
-		for i := range tl.Payments {
-			if tl.Payments[i].Superseded == 0 {
-				later(tl.Payments[i].PaidAt)
-			}
-		}
-	}
-	return last
 }
