@@ -40,7 +40,7 @@ func (c *candidate) margins(m *features.Matrix, workers int) []float64 {
 		columns = columnsOf(c.linear, m)
 	}
 	if err := c.compile(); err != nil {
-		// climb and Adopt compile every forest before anything is done with it.
+		// Whoever makes a candidate compiles it before anything is done with it.
 		panic("training: a forest that was compiled before cannot be: " + err.Error())
 	}
 	out := make([]float64, m.Rows())

@@ -246,11 +246,9 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 		return nil, nil, err
 	}
 	r.Tried = tried
-	rungs, best := p.choose(rungs, pt)
-	for _, c := range rungs {
-		if err := c.compile(); err != nil {
-			return nil, nil, err
-		}
+	rungs, best, err := p.choose(rungs, pt)
+	if err != nil {
+		return nil, nil, err
 	}
 	if p.Backtest > 0 && p.source != nil {
 		if r.Backtest, err = p.backtest(ctx, p.source, best.settings); err != nil {
@@ -304,8 +302,13 @@ func (p *Plan) conclude(engine *features.Engine, rungs []*candidate, base, best 
 // choose adds blends of the rungs, calibrates all on customers that they never
 // saw, and picks one by the log loss there: the simplest that is within noise of
 // the least. The rules are chosen only where there is nothing else.
-func (p *Plan) choose(rungs []*candidate, pt parts) ([]*candidate, *candidate) {
+func (p *Plan) choose(rungs []*candidate, pt parts) ([]*candidate, *candidate, error) {
 	rungs = append(rungs, p.blends(rungs, pt.train)...)
+	for _, c := range rungs {
+		if err := c.compile(); err != nil {
+			return nil, nil, err
+		}
+	}
 	p.Progress("calibrating", 0, 0)
 	rows := pt.calibration
 	if rows == nil {
@@ -320,13 +323,13 @@ func (p *Plan) choose(rungs []*candidate, pt parts) ([]*candidate, *candidate) {
 	})
 	fitted := slices.DeleteFunc(slices.Clone(rungs), func(c *candidate) bool { return c.bag == nil })
 	if len(fitted) == 0 {
-		return rungs, rungs[0]
+		return rungs, rungs[0], nil
 	}
 	var losses [][]float64
 	for _, c := range fitted {
 		losses = append(losses, c.losses)
 	}
-	return rungs, fitted[simplest(losses, rows.Customers())]
+	return rungs, fitted[simplest(losses, rows.Customers())], nil
 }
 
 // blends mixes the best rungs of their groups.

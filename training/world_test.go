@@ -167,7 +167,8 @@ func TestNoSignalWorld(t *testing.T) {
 			t.Errorf("%s: AUC %+v on noise", name, e)
 		}
 	}
-	if a := r.AtCapacity; a.Lift.Low > 1 || len(a.Notice) == 0 {
+	// A tenth of 58 churners is 5.8 by chance, give or take 2.4: three times that.
+	if a := r.AtCapacity; a.Lift.Low > 1 || a.Lift.Value > 2.25 || len(a.Notice) == 0 {
 		t.Errorf("lift %+v at capacity on noise, notice %+v", a.Lift, a.Notice)
 	}
 	if l := r.Checks.LearningCurve; l.NotMeasured != "" || l.MoreWouldHelp == "yes" && r.Checks.LearningCurve.Points[2].AUC.Low > 0.5 {
