@@ -9,6 +9,7 @@ import (
 
 	"churn/features"
 	"churn/model"
+	"churn/training/measure"
 )
 
 // DefaultCore are the families that say when a customer was last seen, how
@@ -45,7 +46,7 @@ type Ablation struct {
 	Seeds      int              `json:"seeds"`
 	Learner    string           `json:"learner"`
 	Trees      int              `json:"trees"`
-	Level      Float            `json:"level"` // of the intervals
+	Level      measure.Float    `json:"level"` // of the intervals
 	Parts      []Part           `json:"parts"`
 	// All and OnlyCore are the models that the groups are left out of, and
 	// added to.
@@ -60,16 +61,16 @@ type Ablation struct {
 
 // Quality is the mean over seeds of a model's metrics, each with its interval.
 type Quality struct {
-	Features int      `json:"features"`
-	LogLoss  Estimate `json:"log_loss"`
-	AUC      Estimate `json:"auc"`
+	Features int              `json:"features"`
+	LogLoss  measure.Estimate `json:"log_loss"`
+	AUC      measure.Estimate `json:"auc"`
 }
 
 // Gain is by how much the features of a group make a model better: log loss
 // saved, AUC gained.
 type Gain struct {
-	LogLoss Estimate `json:"log_loss_saved"`
-	AUC     Estimate `json:"auc_gained"`
+	LogLoss measure.Estimate `json:"log_loss_saved"`
+	AUC     measure.Estimate `json:"auc_gained"`
 }
 
 // Group is a family, or the features of one declaration.

@@ -11,6 +11,7 @@ import (
 	"churn/features"
 	"churn/model"
 	"churn/model/gbdt"
+	"churn/training/measure"
 )
 
 // ablator fits one learner to some of the columns and measures it on the test.
@@ -18,7 +19,7 @@ type ablator struct {
 	plan         *Plan
 	pt           parts
 	seeds        int
-	boot         Bootstrap
+	boot         measure.Bootstrap
 	params       gbdt.Params
 	train        *gbdt.Dataset
 	permutations [][]int
@@ -28,7 +29,7 @@ type ablator struct {
 }
 
 func newAblator(p *Plan, pt parts, seeds int) *ablator {
-	a := &ablator{plan: p, pt: pt, seeds: seeds, boot: Bootstrap{Replicates: p.Replicates, Level: ablationLevel, Seed: p.Seed},
+	a := &ablator{plan: p, pt: pt, seeds: seeds, boot: measure.Bootstrap{Replicates: p.Replicates, Level: ablationLevel, Seed: p.Seed},
 		params: ablationLearner.params(len(pt.train.Observations)), train: dataset(pt.train, everyRow(pt.train)),
 		permutations: permutations(pt.test, p.Seed, seeds), customers: pt.test.Customers(), labels: pt.test.Labels()}
 	a.params.Ignore = constants(&pt.train.Matrix)
@@ -94,7 +95,7 @@ func (a *ablator) tune(ctx context.Context) error {
 // scores of the test.
 type fitted struct {
 	models []*candidate
-	scores []*Sample
+	scores []*measure.Sample
 }
 
 // fit fits and calibrates on the columns that keep names. The draws of rows and
@@ -127,8 +128,8 @@ func (a *ablator) fit(ctx context.Context, keep func(column int) bool) (*fitted,
 	return f, nil
 }
 
-func (a *ablator) score(c *candidate, m *features.Matrix) (*Sample, error) {
-	return NewSample(probabilities(&c.calibration, c.margins(m, 1)), a.labels, nil)
+func (a *ablator) score(c *candidate, m *features.Matrix) (*measure.Sample, error) {
+	return measure.NewSample(probabilities(&c.calibration, c.margins(m, 1)), a.labels, nil)
 }
 
 // permuted scores the test with columns of other rows.
@@ -188,7 +189,7 @@ func count(set []bool) (n int) {
 }
 
 func (a *ablator) quality(f *fitted, columns int) (Quality, error) {
-	e, err := a.boot.run(a.customers, len(f.scores), f.scores...)
+	e, err := a.boot.MeanIntervals(f.scores, a.customers)
 	return Quality{columns, e.LogLoss, e.AUC}, err
 }
 
@@ -252,7 +253,7 @@ func (a *ablator) gain(to *Gain, with, without *fitted, err error) error {
 		return err
 	}
 	more := loss.AUC // 0-x, as -0 would be told from 0
-	*to = Gain{LogLoss: loss.LogLoss, AUC: Estimate{0 - more.Value, 0 - more.High, 0 - more.Low}}
+	*to = Gain{LogLoss: loss.LogLoss, AUC: measure.Estimate{Value: 0 - more.Value, Low: 0 - more.High, High: 0 - more.Low}}
 	return nil
 }
 
@@ -260,7 +261,7 @@ func (a *ablator) gain(to *Gain, with, without *fitted, err error) error {
 // are no such customers.
 func (g *Group) judge() {
 	above, below := false, false
-	for _, e := range []Estimate{g.OnCore.LogLoss, g.LeftOut.LogLoss} {
+	for _, e := range []measure.Estimate{g.OnCore.LogLoss, g.LeftOut.LogLoss} {
 		above = above || e.Low > 0
 		below = below || e.High < 0
 	}

@@ -15,6 +15,7 @@ import (
 	"churn/features"
 	"churn/model"
 	"churn/model/gbdt"
+	"churn/training/measure"
 )
 
 // ablationTable has two numbers that say something of churn, one of them twice,
@@ -123,7 +124,7 @@ func TestAblationByHand(t *testing.T) {
 				return out
 			}
 			c := model.FitPlatt(margins(pt.calibration), pt.calibration.Labels())
-			m, err := Measure(probabilities(&c, margins(pt.test)), pt.test.Labels(), nil)
+			m, err := measure.Scores(probabilities(&c, margins(pt.test)), pt.test.Labels(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,7 +134,7 @@ func TestAblationByHand(t *testing.T) {
 	}
 	for _, c := range []struct {
 		what string
-		got  Float
+		got  measure.Float
 		want float64
 	}{
 		{"all", out.All.LogLoss.Value, loss()},

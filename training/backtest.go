@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"churn/event"
+	"churn/training/measure"
 )
 
 // Month is how the chosen settings would have done at an earlier end of the
@@ -18,10 +19,10 @@ type Month struct {
 	Churners int        `json:"churners"`
 	// Model, Rule, and Model minus Rule; nil where Why says why nothing was
 	// measured.
-	Model      *Estimates `json:"model,omitempty"`
-	Rule       *Estimates `json:"rule,omitempty"`
-	Difference *Estimates `json:"difference,omitempty"`
-	Why        string     `json:"why,omitempty"`
+	Model      *measure.Estimates `json:"model,omitempty"`
+	Rule       *measure.Estimates `json:"rule,omitempty"`
+	Difference *measure.Estimates `json:"difference,omitempty"`
+	Why        string             `json:"why,omitempty"`
 }
 
 // String is a month as a terminal shows it.
@@ -130,11 +131,11 @@ func (p *Plan) refit(ctx context.Context, pt parts, chosen []setting) (base, bes
 
 // measure fills in what was measured of a month.
 func (p *Plan) measure(m *Month, base, best *candidate, test *Data) error {
-	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
-	var samples [2]*Sample
-	var estimates [2]Estimates
+	boot := measure.Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
+	var samples [2]*measure.Sample
+	var estimates [2]measure.Estimates
 	for i, c := range []*candidate{best, base} {
-		s, err := NewSample(probabilities(&c.calibration, c.margins(&test.Matrix, p.Workers)), test.Labels(), nil)
+		s, err := measure.NewSample(probabilities(&c.calibration, c.margins(&test.Matrix, p.Workers)), test.Labels(), nil)
 		if err != nil {
 			return err
 		}

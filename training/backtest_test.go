@@ -1,10 +1,12 @@
 package training
 
 import (
+	"math"
 	"strings"
 	"testing"
 
 	"churn/event"
+	"churn/training/measure"
 )
 
 // The last month of a backtest has the test's last snapshot and the chosen
@@ -47,7 +49,7 @@ func TestBacktest(t *testing.T) {
 			}
 		})
 	}
-	want, err := Measure(scores, y, nil)
+	want, err := measure.Scores(scores, y, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,4 +60,8 @@ func TestBacktest(t *testing.T) {
 	if _, _, err := TrainTable(t.Context(), telco(t), Plan{Definition: r.Definition, Backtest: 1}); err == nil || !strings.Contains(err.Error(), "needs histories") {
 		t.Errorf("a wide table is tested back: %v", err)
 	}
+}
+
+func near(a, b float64) bool {
+	return math.Abs(a-b) <= 1e-12 || math.IsNaN(a) && math.IsNaN(b)
 }

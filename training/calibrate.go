@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"churn/model"
+	"churn/training/measure"
 )
 
 // Churners that the calibrations beside Platt's need. On samples of four data
@@ -30,8 +31,8 @@ var calibrators = []struct {
 // calibration data, each fold of the customers scored with the calibration
 // fitted on the others.
 type Calibrated struct {
-	Kind    string `json:"kind"`
-	LogLoss Float  `json:"log_loss"`
+	Kind    string        `json:"kind"`
+	LogLoss measure.Float `json:"log_loss"`
 }
 
 // calibrate fits the calibration of a candidate to margins of customers that it
@@ -61,7 +62,7 @@ func (c *candidate) calibrate(margins []float64, data *Data, seed uint64) {
 			}
 		}
 		losses = append(losses, loss)
-		c.calibrations = append(c.calibrations, Calibrated{k.kind, Float(mean(loss))})
+		c.calibrations = append(c.calibrations, Calibrated{k.kind, measure.Float(mean(loss))})
 	}
 	best := simplest(losses, data.Customers())
 	c.losses, c.cvLogLoss = losses[best], float64(c.calibrations[best].LogLoss)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"churn/model"
+	"churn/training/measure"
 )
 
 // Calibration is fitted on later data; on still other data the mean
@@ -21,7 +22,7 @@ func TestCalibrate(t *testing.T) {
 		c.calibrate(c.margins(&later.Matrix, 2), later, 1)
 	}
 	for _, c := range rungs {
-		m, err := Measure(probabilities(&c.calibration, c.margins(&test.Matrix, 2)), test.Labels(), nil)
+		m, err := measure.Scores(probabilities(&c.calibration, c.margins(&test.Matrix, 2)), test.Labels(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +84,7 @@ func TestCalibrateKinds(t *testing.T) {
 		if cand.calibration.Kind != c.want {
 			t.Errorf("calibration %s of %v, want %s", cand.calibration.Kind, cand.calibrations, c.want)
 		}
-		m, err := Measure(probabilities(&cand.calibration, cand.margins(&test.Matrix, 1)), test.Labels(), nil)
+		m, err := measure.Scores(probabilities(&cand.calibration, cand.margins(&test.Matrix, 1)), test.Labels(), nil)
 		if err != nil || m.ECE > 0.03 { // as in TestCalibrate
 			t.Errorf("%s: calibration error %.4f on other data, %v", c.want, m.ECE, err)
 		}

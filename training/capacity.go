@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"churn/event"
+	"churn/training/measure"
 )
 
 // Capacity is how many customers can be contacted at each snapshot: a number of
@@ -32,15 +33,15 @@ func (c Capacity) String() string {
 // AtCapacity is what is found when the riskiest customers of each snapshot are
 // contacted, as many as there is capacity for.
 type AtCapacity struct {
-	Capacity  Capacity `json:"capacity"`
-	Contacted Float    `json:"contacted"` // share of the rows
-	Precision Estimate `json:"precision"`
-	Recall    Estimate `json:"recall"`
-	Lift      Estimate `json:"lift"`
+	Capacity  Capacity         `json:"capacity"`
+	Contacted measure.Float    `json:"contacted"` // share of the rows
+	Precision measure.Estimate `json:"precision"`
+	Recall    measure.Estimate `json:"recall"`
+	Lift      measure.Estimate `json:"lift"`
 	// The inactivity rule with the same capacity, and Recall less its recall.
-	RulePrecision    Estimate `json:"rule_precision"`
-	RuleRecall       Estimate `json:"rule_recall"`
-	RecallDifference Estimate `json:"recall_difference"`
+	RulePrecision    measure.Estimate `json:"rule_precision"`
+	RuleRecall       measure.Estimate `json:"rule_recall"`
+	RecallDifference measure.Estimate `json:"recall_difference"`
 	// Notice is empty, and NoticeNotMeasured says why, where the moment of
 	// leaving is not known.
 	Notice            []Notice `json:"notice,omitempty"`
@@ -50,13 +51,13 @@ type AtCapacity struct {
 // Notice is catchable churn: of the customers who left, the share contacted at
 // some snapshot of the test at least so many days before.
 type Notice struct {
-	Days     int      `json:"days"`
-	Churners int      `json:"churners"` // customers, each counted once
-	Recall   Estimate `json:"recall"`
-	Rule     Estimate `json:"rule_recall"`
+	Days     int              `json:"days"`
+	Churners int              `json:"churners"` // customers, each counted once
+	Recall   measure.Estimate `json:"recall"`
+	Rule     measure.Estimate `json:"rule_recall"`
 	// Possible is the share that was observed so early at all: nobody could catch
 	// more on this test. Where it is 0 nothing was measured.
-	Possible Float `json:"possible"`
+	Possible measure.Float `json:"possible"`
 }
 
 // noticeDays are the days of notice that are reported.
@@ -220,7 +221,7 @@ func (s *contacts) possible(days int) float64 {
 
 // measure is what the capacity finds with the scores of the model, and with
 // those of the rule.
-func (s *contacts) measure(model, rule []float64, customers []string, boot Bootstrap) (*AtCapacity, error) {
+func (s *contacts) measure(model, rule []float64, customers []string, boot measure.Bootstrap) (*AtCapacity, error) {
 	byModel, byRule := s.ranked(model), s.ranked(rule)
 	notice := len(noticeDays)
 	if len(s.leavers) < minGroup {
@@ -262,9 +263,9 @@ func (s *contacts) measure(model, rule []float64, customers []string, boot Boots
 	a := &AtCapacity{Capacity: s.capacity, Contacted: got[contacted].Value, Precision: got[0], Recall: got[1], Lift: got[2],
 		RulePrecision: got[3], RuleRecall: got[4], RecallDifference: got[apart]}
 	for j, days := range noticeDays[:notice] {
-		n := Notice{Days: days, Churners: len(s.leavers), Recall: got[contacted+1+2*j], Rule: got[contacted+2+2*j], Possible: Float(s.possible(days))}
+		n := Notice{Days: days, Churners: len(s.leavers), Recall: got[contacted+1+2*j], Rule: got[contacted+2+2*j], Possible: measure.Float(s.possible(days))}
 		if n.Possible == 0 {
-			n.Recall, n.Rule = unmeasured(), unmeasured()
+			n.Recall, n.Rule = measure.Unmeasured(), measure.Unmeasured()
 		}
 		a.Notice = append(a.Notice, n)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"churn/event"
+	"churn/training/measure"
 )
 
 // Two snapshots, and half of each can be contacted: of four the first two, of
@@ -39,7 +40,7 @@ func TestCapacityByHand(t *testing.T) {
 			t.Errorf("%d days: %v of %v, want %v of %v", test.days, got, possible, test.caught, test.possible)
 		}
 	}
-	a, err := c.measure(score, score, d.Customers(), Bootstrap{Replicates: 10, Level: 0.9, Seed: 1})
+	a, err := c.measure(score, score, d.Customers(), measure.Bootstrap{Replicates: 10, Level: 0.9, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func TestCapacityAgainstSorting(t *testing.T) {
 			score = append(score, r.Float64()-float64(left-at)/float64(day(100)))
 		}
 	}
-	a, err := newContacts(Capacity{Share: 0.25}, d, nil).measure(score, slices.Repeat([]float64{0}, len(score)), d.Customers(), Bootstrap{Replicates: 40, Level: 0.95, Seed: 1})
+	a, err := newContacts(Capacity{Share: 0.25}, d, nil).measure(score, slices.Repeat([]float64{0}, len(score)), d.Customers(), measure.Bootstrap{Replicates: 40, Level: 0.95, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestNoticeThatIsNotPossible(t *testing.T) {
 		d.Observations = append(d.Observations, o)
 		score = append(score, float64(i))
 	}
-	a, err := newContacts(Capacity{Share: 0.6}, d, nil).measure(score, score, d.Customers(), Bootstrap{Replicates: 10, Level: 0.9, Seed: 1})
+	a, err := newContacts(Capacity{Share: 0.6}, d, nil).measure(score, score, d.Customers(), measure.Bootstrap{Replicates: 10, Level: 0.9, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

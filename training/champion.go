@@ -9,6 +9,7 @@ import (
 	"churn/event"
 	"churn/features"
 	"churn/model"
+	"churn/training/measure"
 )
 
 // Comparison is the model beside the current champion, on the same rows of the
@@ -24,12 +25,12 @@ type Comparison struct {
 	Churners  int    `json:"churners"`
 	Customers int    `json:"customers"`
 	// Champion on these rows; Difference is the model less the champion.
-	Champion   *Estimates `json:"champion,omitempty"`
-	Difference *Estimates `json:"difference,omitempty"`
+	Champion   *measure.Estimates `json:"champion,omitempty"`
+	Difference *measure.Estimates `json:"difference,omitempty"`
 	// ProfitDifference is what contacting by the model's risk and not by the
 	// champion's is worth, as Profit counts it.
-	ProfitDifference Estimate `json:"profit_difference"`
-	Margin           float64  `json:"margin"`
+	ProfitDifference measure.Estimate `json:"profit_difference"`
+	Margin           float64          `json:"margin"`
 	// Refused says why the model must not take the champion's place.
 	Refused string `json:"refused,omitempty"`
 }
@@ -109,7 +110,7 @@ func fromMatrix(own *features.Engine) rowsOf {
 // the champion.
 func (p *Plan) compare(r *Report, probability []float64, test *Data, rows rowsOf) (*Comparison, error) {
 	f := p.Champion.Manifest()
-	c := &Comparison{Version: f.Version, Margin: p.ChampionMargin, ProfitDifference: unmeasured()}
+	c := &Comparison{Version: f.Version, Margin: p.ChampionMargin, ProfitDifference: measure.Unmeasured()}
 	if a, b := fmt.Sprintf("%+v", f.Definition), fmt.Sprintf("%+v", p.Definition); a != b {
 		c.NotCompared = "its definition is " + f.Definition.String()
 		if f.Definition.String() == p.Definition.String() {
@@ -144,7 +145,7 @@ func (p *Plan) compare(r *Report, probability []float64, test *Data, rows rowsOf
 		}
 	}
 	c.Rows = len(keep)
-	_, c.Customers = numberCustomers(customers)
+	_, c.Customers = measure.NumberCustomers(customers)
 	if stayers := c.Rows - c.Churners; c.Churners < minGroup || stayers < minGroup {
 		c.NotCompared = fmt.Sprintf("insufficient data: churners %d, stayers %d; %d of each are needed", c.Churners, stayers, minGroup)
 		return c, nil
@@ -155,15 +156,15 @@ func (p *Plan) compare(r *Report, probability []float64, test *Data, rows rowsOf
 }
 
 func (p *Plan) measureChampion(c *Comparison, r *Report, ours, theirs []float64, y []bool, customers []string) error {
-	a, err := NewSample(ours, y, nil)
+	a, err := measure.NewSample(ours, y, nil)
 	if err != nil {
 		return err
 	}
-	b, err := NewSample(theirs, y, nil)
+	b, err := measure.NewSample(theirs, y, nil)
 	if err != nil {
 		return err
 	}
-	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
+	boot := measure.Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
 	champion, err := boot.Intervals(b, customers)
 	if err != nil {
 		return err
@@ -176,12 +177,12 @@ func (p *Plan) measureChampion(c *Comparison, r *Report, ours, theirs []float64,
 	if m := r.Profit; m != nil && m.NotMeasured == "" {
 		k, threshold := m.Economics.stakes(float64(m.Value)), float64(m.Threshold)
 		est, err := boot.Of(customers, 1, func() func(weight, out []float64) {
-			var w []float64
+			var w measure.Drawn
 			return func(weight, out []float64) {
-				w = a.drawn(w, weight)
-				out[0], _ = a.above(w, threshold, k, m.Economics.Save)
-				w = b.drawn(w, weight)
-				its, _ := b.above(w, threshold, k, m.Economics.Save)
+				w = a.Draw(w, weight)
+				out[0], _ = a.Above(w, threshold, k, m.Economics.Save)
+				w = b.Draw(w, weight)
+				its, _ := b.Above(w, threshold, k, m.Economics.Save)
 				out[0] -= its
 			}
 		})

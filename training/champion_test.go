@@ -11,6 +11,7 @@ import (
 
 	"churn/features"
 	"churn/model"
+	"churn/training/measure"
 )
 
 // championTable is a wide table in which x and y predict, and a quarter churns.
@@ -55,7 +56,7 @@ func TestChampion(t *testing.T) {
 	again, r, _ := trained(t, table, p)
 	c := r.Champion
 	if again.Manifest.Version != best.Manifest.Version || c.Version != best.Manifest.Version || c.NotCompared != "" || c.Note != "" || c.Refused != "" ||
-		c.Rows != r.Model.Rows || c.Champion.AUC != r.Model.Estimates.AUC || c.Difference.LogLoss != (Estimate{}) {
+		c.Rows != r.Model.Rows || c.Champion.AUC != r.Model.Estimates.AUC || c.Difference.LogLoss != (measure.Estimate{}) {
 		t.Errorf("%s and %s: %+v", again.Manifest.Version, best.Manifest.Version, c)
 	}
 	var stored Report

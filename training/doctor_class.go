@@ -8,6 +8,7 @@ import (
 
 	"churn/event"
 	"churn/model"
+	"churn/training/measure"
 )
 
 // SnapshotReport counts what the definition says of the customers at a snapshot.
@@ -42,8 +43,8 @@ type Need struct {
 	// Weeks of history, with as many more snapshots, or Customers that would be
 	// needed more at the rate observed; 0 where nothing is missing, null where
 	// there is no rate.
-	Weeks     Float `json:"weeks"`
-	Customers Float `json:"customers"`
+	Weeks     measure.Float `json:"weeks"`
+	Customers measure.Float `json:"customers"`
 }
 
 // ChurnerCount is what training would have with another horizon or step.
@@ -242,12 +243,12 @@ func (x *doctor) needs(weeks float64) {
 			n.Missing = max(0, n.Churners-p.Churners)
 			// What is missing in proportion to what is there.
 			more := float64(n.Missing) / float64(p.Churners)
-			n.Weeks, n.Customers = Float(math.Ceil(more*weeks)), Float(math.Ceil(more*float64(x.out.Customers)))
+			n.Weeks, n.Customers = measure.Float(math.Ceil(more*weeks)), measure.Float(math.Ceil(more*float64(x.out.Customers)))
 			if weeks == 0 || p.Churners == 0 {
-				n.Weeks = Float(math.NaN())
+				n.Weeks = measure.Float(math.NaN())
 			}
 			if p.Churners == 0 {
-				n.Customers = Float(math.NaN())
+				n.Customers = measure.Float(math.NaN())
 			}
 			if n.Missing == 0 {
 				n.Weeks, n.Customers = 0, 0

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"churn/event"
+	"churn/training/measure"
 )
 
 // maxDistinct bounds the values of a column that are kept apart. With more, the
@@ -28,11 +29,11 @@ type ColumnReport struct {
 	More     bool `json:"more_distinct,omitzero"`
 	// Least, Median, P99 (which 99 of 100 do not exceed) and Greatest are of
 	// numbers. About says that Median and P99 are those of a bucket.
-	Least    Float `json:"least"`
-	Median   Float `json:"median"`
-	P99      Float `json:"p99"`
-	Greatest Float `json:"greatest"`
-	About    bool  `json:"about,omitzero"`
+	Least    measure.Float `json:"least"`
+	Median   measure.Float `json:"median"`
+	P99      measure.Float `json:"p99"`
+	Greatest measure.Float `json:"greatest"`
+	About    bool          `json:"about,omitzero"`
 	// First and Last are of times.
 	First event.Time `json:"first,omitzero"`
 	Last  event.Time `json:"last,omitzero"`
@@ -57,13 +58,13 @@ type ValueCount struct {
 
 // Share is that of the rows in which the column is filled; not measured
 // without rows.
-func (c *ColumnReport) Share() Float { return ratio(c.Filled, c.Rows) }
+func (c *ColumnReport) Share() measure.Float { return ratio(c.Filled, c.Rows) }
 
-func ratio(n, of int) Float {
+func ratio(n, of int) measure.Float {
 	if of == 0 {
 		return nan
 	}
-	return Float(float64(n) / float64(of))
+	return measure.Float(float64(n) / float64(of))
 }
 
 // numbers counts values in bounded memory.
@@ -150,7 +151,7 @@ func (s *numbers) quantile(q float64) float64 {
 
 func (s *numbers) report(name string, rows int) ColumnReport {
 	c := ColumnReport{Column: name, Kind: "number", Rows: rows, Filled: s.n, Distinct: len(s.exact), whole: s.wholeNumber,
-		Least: Float(s.low), Greatest: Float(s.high), Median: Float(s.quantile(0.5)), P99: Float(s.quantile(0.99)), greatest: s.exact[s.high], About: s.exact == nil}
+		Least: measure.Float(s.low), Greatest: measure.Float(s.high), Median: measure.Float(s.quantile(0.5)), P99: measure.Float(s.quantile(0.99)), greatest: s.exact[s.high], About: s.exact == nil}
 	if s.exact == nil {
 		c.Distinct, c.More = maxDistinct, true
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"churn/event"
+	"churn/training/measure"
 )
 
 // Limits of what is told of tables.
@@ -22,7 +23,7 @@ const (
 	strangerShare = 0.2  // of events of customers without a record
 )
 
-var nan = Float(math.NaN())
+var nan = measure.Float(math.NaN())
 
 // times tells what is wrong with the times of a stream.
 func (x *doctor) times(t *TableReport) {
@@ -214,7 +215,7 @@ func (x *doctor) files() {
 		if n := f.Rejected; n > 0 {
 			severity, what := "warning", "an import keeps them in the rejects file; mend the source or the mapping"
 			if share := ratio(n, rows); float64(share) > x.in.MaxBadShare {
-				severity, what = "error", fmt.Sprintf("an import stops at %s (import.max_bad_share); mend the source or the mapping", percent(Float(x.in.MaxBadShare)))
+				severity, what = "error", fmt.Sprintf("an import stops at %s (import.max_bad_share); mend the source or the mapping", percent(measure.Float(x.in.MaxBadShare)))
 			}
 			var why []string
 			for _, p := range f.Problems() {

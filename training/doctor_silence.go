@@ -6,6 +6,7 @@ import (
 
 	"churn/event"
 	"churn/model"
+	"churn/training/measure"
 )
 
 // spans are the lengths in days that are held against the data, of silence and
@@ -26,7 +27,7 @@ type SilenceReport struct {
 	Silent   int `json:"silent"`
 	Returned int `json:"returned"`
 	// Share of returns; null where fewer than 20 were silent.
-	Share Float `json:"share"`
+	Share measure.Float `json:"share"`
 }
 
 // Silences counts the silences of customers. The zero value counts none: see
@@ -162,7 +163,7 @@ func (x *doctor) silence() {
 }
 
 // percent writes a share.
-func percent(f Float) string {
+func percent(f measure.Float) string {
 	switch v := 100 * float64(f); {
 	case v != v:
 		return "not measured"

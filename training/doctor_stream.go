@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"churn/event"
+	"churn/training/measure"
 )
 
 // TableReport says what one input table is fit for.
@@ -17,8 +18,8 @@ type TableReport struct {
 	// Versions are those that no longer stand.
 	Versions int `json:"versions_replaced"`
 	// Customers with any event, and their share of all customers.
-	Customers     int   `json:"customers"`
-	CustomerShare Float `json:"customer_share"`
+	Customers     int           `json:"customers"`
+	CustomerShare measure.Float `json:"customer_share"`
 	// First and Last event before the end of the data; Ahead counts the others.
 	First event.Time `json:"first,omitzero"`
 	Last  event.Time `json:"last,omitzero"`
@@ -30,15 +31,15 @@ type TableReport struct {
 	ActiveDays int        `json:"active_days"`
 	// PerMonth is the median number of events in a month (30 days) of a customer
 	// who has any, counted from the sign-up or the first event on.
-	PerMonth Float `json:"events_per_customer_month"`
+	PerMonth measure.Float `json:"events_per_customer_month"`
 	// Late counts events recorded after they happened. OutOfOrder counts those
 	// recorded before one that had happened before them. Of both, only first
 	// versions that can be told, which are Timed, are looked at.
-	Timed      int   `json:"timed"`
-	Late       int   `json:"recorded_late"`
-	LagMedian  Float `json:"lag_median_days"`
-	LagLongest Float `json:"lag_longest_days"`
-	OutOfOrder int   `json:"recorded_out_of_order"`
+	Timed      int           `json:"timed"`
+	Late       int           `json:"recorded_late"`
+	LagMedian  measure.Float `json:"lag_median_days"`
+	LagLongest measure.Float `json:"lag_longest_days"`
+	OutOfOrder int           `json:"recorded_out_of_order"`
 	// Midnight counts events at midnight (UTC), as dates without a time are.
 	Midnight int `json:"midnight"`
 	// OneInstant is the instant with the most events, at least so many.
@@ -187,10 +188,10 @@ func (s *streamLook) countMonths(start, end event.Time) {
 func (s *streamLook) report(customers int) TableReport {
 	r := s.r
 	r.CustomerShare = ratio(r.Customers, customers)
-	r.PerMonth = Float(s.perMonth.quantile(0.5))
-	r.LagMedian, r.LagLongest = Float(r.lags.quantile(0.5)), Float(math.NaN())
+	r.PerMonth = measure.Float(s.perMonth.quantile(0.5))
+	r.LagMedian, r.LagLongest = measure.Float(r.lags.quantile(0.5)), measure.Float(math.NaN())
 	if r.lags.n > 0 {
-		r.LagLongest = Float(r.lags.high)
+		r.LagLongest = measure.Float(r.lags.high)
 	}
 	r.Midnight = s.firstLast.midnight
 	if s.firstLast.filled == 0 {

@@ -10,16 +10,17 @@ import (
 	"churn/event"
 	"churn/features"
 	"churn/model"
+	"churn/training/measure"
 )
 
 // Evaluation is how one set of scores did on one set of rows.
 type Evaluation struct {
-	Name      string    `json:"name"`
-	Rows      int       `json:"rows"`
-	Churners  int       `json:"churners"`
-	Customers int       `json:"customers"`
-	Estimates Estimates `json:"estimates"`
-	Curves    *Curves   `json:"curves,omitempty"`
+	Name      string            `json:"name"`
+	Rows      int               `json:"rows"`
+	Churners  int               `json:"churners"`
+	Customers int               `json:"customers"`
+	Estimates measure.Estimates `json:"estimates"`
+	Curves    *measure.Curves   `json:"curves,omitempty"`
 }
 
 // minTestChurners is how many churners the test needs before its verdict
@@ -33,16 +34,16 @@ const maxCalibrationError = 0.5
 // evaluate measures the rungs on the test rows and passes judgement.
 func (p *Plan) evaluate(r *Report, rungs []*candidate, base, best *candidate, pt parts) error {
 	y := pt.test.Labels()
-	samples := make([]*Sample, len(rungs))
+	samples := make([]*measure.Sample, len(rungs))
 	for i, c := range rungs {
-		s, err := NewSample(probabilities(&c.calibration, c.margins(&pt.test.Matrix, p.Workers)), y, nil)
+		s, err := measure.NewSample(probabilities(&c.calibration, c.margins(&pt.test.Matrix, p.Workers)), y, nil)
 		if err != nil {
 			return err
 		}
 		samples[i] = s
 	}
-	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
-	at := func(c *candidate) *Sample {
+	boot := measure.Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
+	at := func(c *candidate) *measure.Sample {
 		for i := range rungs {
 			if rungs[i] == c {
 				return samples[i]
@@ -68,7 +69,7 @@ func (p *Plan) evaluate(r *Report, rungs []*candidate, base, best *candidate, pt
 		r.Difference = &d
 	}
 	if pt.seen != nil && len(pt.seen.Observations) > 0 {
-		s, err := NewSample(probabilities(&best.calibration, best.margins(&pt.seen.Matrix, p.Workers)), pt.seen.Labels(), nil)
+		s, err := measure.NewSample(probabilities(&best.calibration, best.margins(&pt.seen.Matrix, p.Workers)), pt.seen.Labels(), nil)
 		if err != nil {
 			return err
 		}
@@ -94,26 +95,26 @@ func (p *Plan) evaluate(r *Report, rungs []*candidate, base, best *candidate, pt
 // detail measures what the scores are worth, what they find at capacity and how
 // they do by segment. population is how many customers each snapshot has, rate
 // the churn rate as it was known before the test.
-func (p *Plan) detail(r *Report, m, rule *Sample, set *features.Set, test *Data, population map[event.Time]int, rate float64) (err error) {
-	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
+func (p *Plan) detail(r *Report, m, rule *measure.Sample, set *features.Set, test *Data, population map[event.Time]int, rate float64) (err error) {
+	boot := measure.Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
 	customers := test.Customers()
 	if r.Profit, err = p.Economics.profit(m, rule, customers, rate, &p.Definition, boot); err != nil {
 		return err
 	}
 	c := newContacts(p.Capacity, test, population)
-	if r.AtCapacity, err = c.measure(m.scores(), rule.scores(), customers, boot); err != nil {
+	if r.AtCapacity, err = c.measure(m.Scores(), rule.Scores(), customers, boot); err != nil {
 		return err
 	}
 	groups, err := groupings(p.Segments, set, &test.Matrix)
 	if err != nil {
 		return err
 	}
-	r.Segments, err = segments(groups, m.scores(), test, c.picked(m.scores()), boot)
+	r.Segments, err = segments(groups, m.Scores(), test, c.picked(m.Scores()), boot)
 	return err
 }
 
 // evaluation measures a sample with intervals and curves.
-func evaluation(name string, boot Bootstrap, s *Sample, d *Data) (Evaluation, error) {
+func evaluation(name string, boot measure.Bootstrap, s *measure.Sample, d *Data) (Evaluation, error) {
 	est, err := boot.Intervals(s, d.Customers())
 	if err != nil {
 		return Evaluation{}, err
@@ -225,11 +226,11 @@ func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data, population
 	}
 	score := make([]float64, len(data.Observations))
 	parallel(p.Workers, len(score), func(i int) { score[i] = s.Score(data.Matrix.Row(i), nil).Probability })
-	sm, err := NewSample(score, data.Labels(), nil)
+	sm, err := measure.NewSample(score, data.Labels(), nil)
 	if err != nil {
 		return err
 	}
-	boot := Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
+	boot := measure.Bootstrap{Replicates: p.Replicates, Level: 0.95, Seed: p.Seed}
 	if r.Model, err = evaluation(f.Name+" "+f.Version, boot, sm, data); err != nil {
 		return err
 	}
@@ -244,7 +245,7 @@ func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data, population
 	for i := range ranking {
 		ranking[i] -= top + 1
 	}
-	rs, err := NewSample(ranking, data.Labels(), nil)
+	rs, err := measure.NewSample(ranking, data.Labels(), nil)
 	if err != nil {
 		return err
 	}

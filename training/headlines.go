@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+
+	"churn/training/measure"
 )
 
 // headlines are the lines of Head about money, capacity and checks.
@@ -49,7 +51,7 @@ func (r *Report) headlines(b *bytes.Buffer) {
 }
 
 // percents is an estimate of a share.
-func percents(e Estimate) string {
+func percents(e measure.Estimate) string {
 	if math.IsNaN(float64(e.Value)) {
 		return "(not measured)"
 	}
@@ -57,7 +59,7 @@ func percents(e Estimate) string {
 }
 
 // money is an estimate of an amount.
-func money(e Estimate) string {
+func money(e measure.Estimate) string {
 	if math.IsNaN(float64(e.Value)) {
 		return "not measured"
 	}
@@ -69,7 +71,7 @@ func money(e Estimate) string {
 }
 
 // signed is an estimate of a difference.
-func signed(e Estimate) string {
+func signed(e measure.Estimate) string {
 	if math.IsNaN(float64(e.Value)) {
 		return "not measured"
 	}
@@ -77,4 +79,4 @@ func signed(e Estimate) string {
 }
 
 // control is the value of a control alone.
-func control(e Estimate) string { return decimal("%.3f", float64(e.Value)) }
+func control(e measure.Estimate) string { return decimal("%.3f", float64(e.Value)) }

@@ -12,6 +12,7 @@ import (
 
 	"churn/model"
 	"churn/model/gbdt"
+	"churn/training/measure"
 )
 
 // folds is the number of parts of the customers. Everything is fitted so many
@@ -171,9 +172,9 @@ type Tried struct {
 	Name  string `json:"name"`
 	// Folds it was fitted without, LogLoss of their customers. Only the better
 	// half of a group is fitted without the next fold.
-	Folds   int   `json:"folds"`
-	LogLoss Float `json:"log_loss"`
-	Kept    bool  `json:"kept"`
+	Folds   int           `json:"folds"`
+	LogLoss measure.Float `json:"log_loss"`
+	Kept    bool          `json:"kept"`
 }
 
 // search is successive halving (Karnin, Koren and Somekh 2013; Jamieson and
@@ -202,7 +203,7 @@ func (l *ladder) search(ctx context.Context, learners []learner) ([]*trial, []Tr
 	}
 	var tried []Tried
 	for _, t := range all {
-		tried = append(tried, Tried{t.group, t.name, t.fitted, Float(l.mean(t, t.fitted)), slices.Contains(alive, t)})
+		tried = append(tried, Tried{t.group, t.name, t.fitted, measure.Float(l.mean(t, t.fitted)), slices.Contains(alive, t)})
 	}
 	return alive, tried, nil
 }

@@ -3,6 +3,8 @@ package training
 import (
 	"fmt"
 	"strings"
+
+	"churn/training/measure"
 )
 
 // Rung is one line of the leaderboard.
@@ -11,16 +13,16 @@ type Rung struct {
 	Kind string `json:"kind"`
 	// CalibrationLogLoss is what rungs are chosen by: that of the calibration
 	// chosen among Calibrations.
-	CalibrationLogLoss Float        `json:"calibration_log_loss"`
-	Calibration        string       `json:"calibration"`
-	Calibrations       []Calibrated `json:"calibrations"`
-	Test               Metrics      `json:"test"`
+	CalibrationLogLoss measure.Float   `json:"calibration_log_loss"`
+	Calibration        string          `json:"calibration"`
+	Calibrations       []Calibrated    `json:"calibrations"`
+	Test               measure.Metrics `json:"test"`
 	// AUC and LogLoss of the test with intervals, and Behind, by how much the log
 	// loss is above that of the chosen rung on the same rows.
-	AUC     Estimate `json:"auc"`
-	LogLoss Estimate `json:"log_loss"`
-	Behind  Estimate `json:"log_loss_behind"`
-	Chosen  bool     `json:"chosen"`
+	AUC     measure.Estimate `json:"auc"`
+	LogLoss measure.Estimate `json:"log_loss"`
+	Behind  measure.Estimate `json:"log_loss_behind"`
+	Chosen  bool             `json:"chosen"`
 	// Seconds are those of fitting, of all processors together, and of its parts
 	// for a blend. They are not in the report: the same training takes another
 	// time each time.
@@ -31,8 +33,8 @@ type Rung struct {
 const rungReplicates = 200
 
 // leaderboard measures all rungs on the test.
-func (p *Plan) leaderboard(rungs []*candidate, samples []*Sample, best *Sample, customers []string) ([]Rung, error) {
-	boot := Bootstrap{Replicates: min(p.Replicates, rungReplicates), Level: 0.95, Seed: p.Seed}
+func (p *Plan) leaderboard(rungs []*candidate, samples []*measure.Sample, best *measure.Sample, customers []string) ([]Rung, error) {
+	boot := measure.Bootstrap{Replicates: min(p.Replicates, rungReplicates), Level: 0.95, Seed: p.Seed}
 	var out []Rung
 	for i, c := range rungs {
 		own, err := boot.Intervals(samples[i], customers)
@@ -43,7 +45,7 @@ func (p *Plan) leaderboard(rungs []*candidate, samples []*Sample, best *Sample, 
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, Rung{Name: c.name, Kind: c.kind, CalibrationLogLoss: Float(c.cvLogLoss), Calibration: c.calibration.Kind,
+		out = append(out, Rung{Name: c.name, Kind: c.kind, CalibrationLogLoss: measure.Float(c.cvLogLoss), Calibration: c.calibration.Kind,
 			Calibrations: c.calibrations, Test: samples[i].Metrics(), AUC: own.AUC, LogLoss: own.LogLoss, Behind: behind.LogLoss,
 			Chosen: samples[i] == best, Seconds: c.seconds})
 	}

@@ -9,6 +9,7 @@ import (
 	"churn/event"
 	"churn/features"
 	"churn/model"
+	"churn/training/measure"
 )
 
 // Finding is a sign that the data knows the future, or that it is not what it
@@ -132,7 +133,7 @@ func levelRates(score []float64, y []bool) {
 
 // auc is NaN where all outcomes are the same.
 func auc(score []float64, y []bool) float64 {
-	m, err := Measure(score, y, nil)
+	m, err := measure.Scores(score, y, nil)
 	if err != nil {
 		return math.NaN()
 	}

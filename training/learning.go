@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+
+	"churn/training/measure"
 )
 
 // learningShares of the customers are trained on, each including those of the
@@ -12,7 +14,7 @@ var learningShares = [...]float64{0.25, 0.5, 1}
 
 // learningCurve fits a forest to a part of the customers, to more, and to all.
 func (p *Plan) learningCurve(ctx context.Context, train, test *Data) (LearningCurve, error) {
-	l := LearningCurve{Doubling: unmeasured()}
+	l := LearningCurve{Doubling: measure.Unmeasured()}
 	parts := make([]*Data, len(learningShares))
 	for k, share := range learningShares {
 		parts[k] = train.Rows(func(o *Observation) bool { return heldOut(o.Customer, p.Seed+probeSeed+2, share) })
@@ -20,7 +22,7 @@ func (p *Plan) learningCurve(ctx context.Context, train, test *Data) (LearningCu
 	if l.NotMeasured = fewOf(parts[0], test); l.NotMeasured != "" {
 		return l, nil
 	}
-	samples := make([]*Sample, len(parts))
+	samples := make([]*measure.Sample, len(parts))
 	errs := make([]error, len(parts))
 	parallel(p.Workers, len(parts), func(k int) {
 		var c *candidate
@@ -33,11 +35,11 @@ func (p *Plan) learningCurve(ctx context.Context, train, test *Data) (LearningCu
 	}
 	n := len(parts)
 	est, err := p.checkBootstrap().Of(test.Customers(), 2*n+1, func() func(weight, out []float64) {
-		var w []float64
+		var w measure.Drawn
 		return func(weight, out []float64) {
 			for k, s := range samples {
-				w = s.drawn(w, weight)
-				m := s.measure(w)
+				w = s.Draw(w, weight)
+				m := s.Under(w)
 				out[2*k], out[2*k+1] = float64(m.AUC), float64(m.LogLoss)
 			}
 			out[2*n] = out[2*n-1] - out[2*n-3]
@@ -47,7 +49,7 @@ func (p *Plan) learningCurve(ctx context.Context, train, test *Data) (LearningCu
 		return l, err
 	}
 	for k, d := range parts {
-		_, customers := numberCustomers(d.Customers())
+		_, customers := measure.NumberCustomers(d.Customers())
 		l.Points = append(l.Points, LearningPoint{Share: learningShares[k], Customers: customers, Churners: d.Positives(), AUC: est[2*k], LogLoss: est[2*k+1]})
 	}
 	l.Doubling = est[2*n]

@@ -3,6 +3,8 @@ package training
 import (
 	"fmt"
 	"strings"
+
+	"churn/training/measure"
 )
 
 // Outline is what is known before the first fit.
@@ -12,10 +14,10 @@ type Outline struct {
 	Findings []Finding `json:"findings,omitempty"`
 	// Settings compete, so many fits come of it, and these take about so many
 	// seconds on Workers processors like those they were measured on.
-	Settings []string `json:"settings"`
-	Fits     int      `json:"fits"`
-	Seconds  Float    `json:"seconds"`
-	Workers  int      `json:"workers"`
+	Settings []string      `json:"settings"`
+	Fits     int           `json:"fits"`
+	Seconds  measure.Float `json:"seconds"`
+	Workers  int           `json:"workers"`
 }
 
 // outline tells what the plan will do with the parts.
@@ -26,7 +28,7 @@ func (p *Plan) outline(pt parts, r *Report) *Outline {
 		o.Settings = append(o.Settings, s.name)
 	}
 	o.Fits = searchFits(settings)
-	o.Seconds = Float(searchCost(settings) / float64(p.Workers))
+	o.Seconds = measure.Float(searchCost(settings) / float64(p.Workers))
 	return o
 }
 

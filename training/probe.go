@@ -7,6 +7,7 @@ import (
 
 	"churn/model"
 	"churn/model/gbdt"
+	"churn/training/measure"
 )
 
 // The checks of trust fit small forests of their own, whatever rung has won:
@@ -61,10 +62,10 @@ func probe(ctx context.Context, d *Data, stop bool, ignore []bool, seed uint64) 
 }
 
 // sample scores rows by a probe.
-func (c *candidate) sample(d *Data, workers int) (*Sample, error) {
+func (c *candidate) sample(d *Data, workers int) (*measure.Sample, error) {
 	score := c.margins(&d.Matrix, workers)
 	for i, m := range score {
 		score[i] = model.Sigmoid(m)
 	}
-	return NewSample(score, d.Labels(), nil)
+	return measure.NewSample(score, d.Labels(), nil)
 }

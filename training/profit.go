@@ -6,6 +6,7 @@ import (
 
 	"churn/model"
 	"churn/outreach"
+	"churn/training/measure"
 )
 
 // Economics is what a contact costs and may save, of an average customer. It
@@ -34,43 +35,37 @@ type Profit struct {
 	Economics   *Economics `json:"economics,omitempty"`
 	// Value of a customer kept: what is still expected at the end of the horizon
 	// from one who leaves at the rate of the training part.
-	Value Float `json:"value"`
+	Value measure.Float `json:"value"`
 	// EMPC is the expected maximum profit, and EMPCShare the share contacted for
 	// it: thresholds are the best on the test itself.
-	EMPC           Estimate `json:"empc"`
-	RuleEMPC       Estimate `json:"rule_empc"`
-	EMPCDifference Estimate `json:"empc_difference"`
-	EMPCShare      Float    `json:"empc_share"`
+	EMPC           measure.Estimate `json:"empc"`
+	RuleEMPC       measure.Estimate `json:"rule_empc"`
+	EMPCDifference measure.Estimate `json:"empc_difference"`
+	EMPCShare      measure.Float    `json:"empc_share"`
 	// Threshold is the probability from which a contact is expected to pay, at
 	// the mean of Save: nothing of the test goes into it. Share of the rows are
 	// above it by the model, RuleShare by the rule, and contacting them brings
 	// Model and Rule.
-	Threshold  Float    `json:"threshold"`
-	Share      Float    `json:"share"`
-	RuleShare  Float    `json:"rule_share"`
-	Model      Estimate `json:"model"`
-	Rule       Estimate `json:"rule"`
-	Difference Estimate `json:"difference"`
+	Threshold  measure.Float    `json:"threshold"`
+	Share      measure.Float    `json:"share"`
+	RuleShare  measure.Float    `json:"rule_share"`
+	Model      measure.Estimate `json:"model"`
+	Rule       measure.Estimate `json:"rule"`
+	Difference measure.Estimate `json:"difference"`
 	// Best and RuleBest are the highest points of the curves, found on the test
 	// and so a little too good.
-	Best     ProfitPoint `json:"best"`
-	RuleBest ProfitPoint `json:"rule_best"`
+	Best     measure.ProfitPoint `json:"best"`
+	RuleBest measure.ProfitPoint `json:"rule_best"`
 	// Curve is the profit of both by the share of the rows contacted.
 	Curve []ProfitShare `json:"curve,omitempty"`
-}
-
-// ProfitPoint is the profit when the riskiest share of the rows is contacted.
-type ProfitPoint struct {
-	Share  Float `json:"share"`
-	Profit Float `json:"profit"`
 }
 
 // ProfitShare is the profit when the riskiest share is contacted, by the model
 // and by the rule.
 type ProfitShare struct {
-	Share Float `json:"share"`
-	Model Float `json:"model"`
-	Rule  Float `json:"rule"`
+	Share measure.Float `json:"share"`
+	Model measure.Float `json:"model"`
+	Rule  measure.Float `json:"rule"`
 }
 
 // worth is the value of a customer kept, as outreach counts it: from the end of
@@ -89,22 +84,23 @@ func (e *Economics) worth(rate float64, d *model.Definition) (float64, error) {
 
 // stakes of a contact for a customer of some value; see outreach for the
 // formula.
-func (e *Economics) stakes(value float64) stakes {
-	return stakes{gain: value - e.Incentive, churner: e.Contact,
-		stayer: float64(e.Harm*value) + float64(e.Takeup*e.Incentive) + e.Contact,
-		alpha:  float64(e.SaveKappa * e.Save), beta: float64(e.SaveKappa * (1 - e.Save))}
+func (e *Economics) stakes(value float64) measure.Stakes {
+	return measure.Stakes{Gain: value - e.Incentive, Churner: e.Contact,
+		Stayer: float64(e.Harm*value) + float64(e.Takeup*e.Incentive) + e.Contact,
+		Alpha:  float64(e.SaveKappa * e.Save), Beta: float64(e.SaveKappa * (1 - e.Save))}
 }
 
 // profit measures the scores of model and rule on the same rows. rate is the
 // churn rate of the training part, NaN where it is not known.
-func (e *Economics) profit(m, rule *Sample, customers []string, rate float64, d *model.Definition, boot Bootstrap) (*Profit, error) {
+func (e *Economics) profit(m, rule *measure.Sample, customers []string, rate float64, d *model.Definition, boot measure.Bootstrap) (*Profit, error) {
 	none := func(format string, args ...any) (*Profit, error) {
-		p := &Profit{NotMeasured: fmt.Sprintf(format, args...), Value: Float(math.NaN()), EMPCShare: Float(math.NaN()),
-			Threshold: Float(math.NaN()), Share: Float(math.NaN()), RuleShare: Float(math.NaN())}
-		for _, to := range []*Estimate{&p.EMPC, &p.RuleEMPC, &p.EMPCDifference, &p.Model, &p.Rule, &p.Difference} {
-			*to = unmeasured()
+		p := &Profit{NotMeasured: fmt.Sprintf(format, args...), Value: measure.Float(math.NaN()), EMPCShare: measure.Float(math.NaN()),
+			Threshold: measure.Float(math.NaN()), Share: measure.Float(math.NaN()), RuleShare: measure.Float(math.NaN())}
+		for _, to := range []*measure.Estimate{&p.EMPC, &p.RuleEMPC, &p.EMPCDifference, &p.Model, &p.Rule, &p.Difference} {
+			*to = measure.Unmeasured()
 		}
-		p.Best, p.RuleBest = ProfitPoint{p.Value, p.Value}, ProfitPoint{p.Value, p.Value}
+		p.Best = measure.ProfitPoint{Share: p.Value, Profit: p.Value}
+		p.RuleBest = p.Best
 		return p, nil
 	}
 	switch {
@@ -120,16 +116,16 @@ func (e *Economics) profit(m, rule *Sample, customers []string, rate float64, d 
 		return none("%v", err)
 	}
 	k := e.stakes(value)
-	p := &Profit{Economics: e, Value: Float(value), Threshold: Float(k.threshold(e.Save))}
+	p := &Profit{Economics: e, Value: measure.Float(value), Threshold: measure.Float(k.Threshold(e.Save))}
 	threshold := float64(p.Threshold)
 	const empc, paid = 0, 3 // each of the model, the rule, and their difference
 	got, err := boot.Of(customers, 6, func() func(weight, out []float64) {
-		var w []float64
+		var w measure.Drawn
 		return func(weight, out []float64) {
-			for i, s := range []*Sample{m, rule} {
-				w = s.drawn(w, weight)
-				out[empc+i], _ = s.empc(w, k)
-				out[paid+i], _ = s.above(w, threshold, k, e.Save)
+			for i, s := range []*measure.Sample{m, rule} {
+				w = s.Draw(w, weight)
+				out[empc+i], _ = s.EMPC(w, k)
+				out[paid+i], _ = s.Above(w, threshold, k, e.Save)
 			}
 			out[empc+2], out[paid+2] = out[empc]-out[empc+1], out[paid]-out[paid+1]
 		}
@@ -139,55 +135,15 @@ func (e *Economics) profit(m, rule *Sample, customers []string, rate float64, d 
 	}
 	p.EMPC, p.RuleEMPC, p.EMPCDifference = got[empc], got[empc+1], got[empc+2]
 	p.Model, p.Rule, p.Difference = got[paid], got[paid+1], got[paid+2]
-	_, share := m.empc(m.weight, k)
-	_, above := m.above(m.weight, threshold, k, e.Save)
-	_, ruleAbove := rule.above(rule.weight, threshold, k, e.Save)
-	p.EMPCShare, p.Share, p.RuleShare = Float(share), Float(above), Float(ruleAbove)
-	p.Best, p.RuleBest = m.mostProfit(k, e.Save), rule.mostProfit(k, e.Save)
+	_, share := m.EMPC(m.Weights(), k)
+	_, above := m.Above(m.Weights(), threshold, k, e.Save)
+	_, ruleAbove := rule.Above(rule.Weights(), threshold, k, e.Save)
+	p.EMPCShare, p.Share, p.RuleShare = measure.Float(share), measure.Float(above), measure.Float(ruleAbove)
+	p.Best, p.RuleBest = m.MostProfit(k, e.Save), rule.MostProfit(k, e.Save)
 	const points = 20
 	for i := 1; i <= points; i++ {
 		share := float64(i) / points
-		p.Curve = append(p.Curve, ProfitShare{Float(share), Float(m.profitAt(share, k, e.Save)), Float(rule.profitAt(share, k, e.Save))})
+		p.Curve = append(p.Curve, ProfitShare{measure.Float(share), measure.Float(m.ProfitAt(share, k, e.Save)), measure.Float(rule.ProfitAt(share, k, e.Save))})
 	}
 	return p, nil
-}
-
-// above is the profit a row of contacting those with at least the probability,
-// and their share. Both are NaN where the scores are no probabilities.
-func (s *Sample) above(w []float64, probability float64, k stakes, gamma float64) (profit, share float64) {
-	total, _ := s.sums(w)
-	if s.logLoss == nil || total == 0 {
-		return math.NaN(), math.NaN()
-	}
-	var pos, neg float64
-	for i, v := range s.score {
-		if v < probability {
-			break
-		}
-		if s.label[i] {
-			pos += w[i]
-		} else {
-			neg += w[i]
-		}
-	}
-	return k.profit(gamma, pos, neg) / total, (pos + neg) / total
-}
-
-// profitAt is the profit a row of contacting the riskiest share.
-func (s *Sample) profitAt(share float64, k stakes, gamma float64) float64 {
-	total, _ := s.sums(s.weight)
-	found := s.found(s.weight, float64(share*total))
-	return k.profit(gamma, found, float64(share*total)-found) / total
-}
-
-// mostProfit is the share whose contact brings most, possibly none.
-func (s *Sample) mostProfit(k stakes, gamma float64) ProfitPoint {
-	total, _ := s.sums(s.weight)
-	var best ProfitPoint
-	s.thresholds(func(_, pos, neg float64) {
-		if v := Float(k.profit(gamma, pos, neg) / total); v > best.Profit {
-			best = ProfitPoint{Share: Float((pos + neg) / total), Profit: v}
-		}
-	})
-	return best
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"churn/model"
+	"churn/training/measure"
 )
 
 // By hand: at a churn rate of 10 % a month, a margin of 10 and a discount of 1 %
@@ -17,23 +18,23 @@ func TestProfitByHand(t *testing.T) {
 	d := model.Definition{Kind: "contract", Horizon: 30 * days}
 	e := &Economics{Monthly: 10, DiscountMonthly: 0.01, Contact: 20, Save: 0.5, SaveKappa: 2}
 	y := []bool{true, false, true, false}
-	m, err := NewSample([]float64{0.9, 0.6, 0.3, 0.1}, y, nil)
+	m, err := measure.NewSample([]float64{0.9, 0.6, 0.3, 0.1}, y, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rule, err := NewSample([]float64{0.9, 0.1, 0.2, 0.3}, y, nil)
+	rule, err := measure.NewSample([]float64{0.9, 0.1, 0.2, 0.3}, y, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	customers := []string{"a", "b", "c", "d"}
-	boot := Bootstrap{Replicates: 20, Level: 0.9, Seed: 1}
+	boot := measure.Bootstrap{Replicates: 20, Level: 0.9, Seed: 1}
 	p, err := e.profit(m, rule, customers, 0.1, &d, boot)
 	if err != nil {
 		t.Fatal(err)
 	}
 	value := 10 * 0.9 / 0.11 / 1.01
 	won := value/2 - 20 // of a churner
-	check := func(what string, got Float, want float64) {
+	check := func(what string, got measure.Float, want float64) {
 		t.Helper()
 		if math.Abs(float64(got)-want) > 1e-12*(1+math.Abs(want)) {
 			t.Errorf("%s %v, want %v", what, got, want)
@@ -60,7 +61,7 @@ func TestProfitByHand(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	// A rule that is only a ranking has no profit by risk, and the rest all the same.
-	ranking, err := NewSample([]float64{-1, -4, -3, -2}, y, nil)
+	ranking, err := measure.NewSample([]float64{-1, -4, -3, -2}, y, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,15 +83,15 @@ func TestStakes(t *testing.T) {
 	k := e.stakes(200)
 	for _, p := range []float64{0, 0.2, 1} {
 		want := (p*0.3-(1-p)*0.02)*200 - 2 - 15*(p*0.3+(1-p)*0.4)
-		if got := k.profit(0.3, p, 1-p); math.Abs(got-want) > 1e-12 {
+		if got := k.Profit(0.3, p, 1-p); math.Abs(got-want) > 1e-12 {
 			t.Errorf("at %v: %v, want %v", p, got, want)
 		}
 	}
-	if v := k.profit(0.3, k.threshold(0.3), 1-k.threshold(0.3)); math.Abs(v) > 1e-12 {
+	if v := k.Profit(0.3, k.Threshold(0.3), 1-k.Threshold(0.3)); math.Abs(v) > 1e-12 {
 		t.Errorf("the profit at the threshold is %v", v)
 	}
-	if k.alpha != 3 || k.beta != 7 {
-		t.Errorf("Beta(%v, %v)", k.alpha, k.beta)
+	if k.Alpha != 3 || k.Beta != 7 {
+		t.Errorf("Beta(%v, %v)", k.Alpha, k.Beta)
 	}
 }
 
@@ -101,7 +102,7 @@ func TestProfitNotMeasured(t *testing.T) {
 	good := Economics{Monthly: 10, DiscountMonthly: 0.01, Contact: 1, Save: 0.5, SaveKappa: 2}
 	certain := good
 	certain.Save = 1
-	s, err := NewSample([]float64{0.9, 0.1}, []bool{true, false}, nil)
+	s, err := measure.NewSample([]float64{0.9, 0.1}, []bool{true, false}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func TestProfitNotMeasured(t *testing.T) {
 		{&good, &d, math.NaN(), "churn rate below 1"},
 		{&certain, &d, 0.1, "save 1"},
 	} {
-		p, err := test.e.profit(s, s, []string{"a", "b"}, test.rate, test.d, DefaultBootstrap(1))
+		p, err := test.e.profit(s, s, []string{"a", "b"}, test.rate, test.d, measure.DefaultBootstrap(1))
 		if err != nil || !strings.Contains(p.NotMeasured, test.want) {
 			t.Errorf("%+v, error %v; want %q", p, err, test.want)
 			continue

@@ -14,6 +14,8 @@ import (
 	"churn/event"
 	"churn/features"
 	"churn/model"
+	"churn/training/figure"
+	"churn/training/measure"
 )
 
 // Report is report.json: what was trained on what, how good it is, and what
@@ -36,9 +38,9 @@ type Report struct {
 	Parts  []Part                `json:"parts"`
 	// Model on later snapshots of customers it was not trained on; Rule on the
 	// same rows, Difference is Model minus Rule.
-	Model      Evaluation `json:"model"`
-	Rule       Evaluation `json:"rule"`
-	Difference *Estimates `json:"difference,omitempty"`
+	Model      Evaluation         `json:"model"`
+	Rule       Evaluation         `json:"rule"`
+	Difference *measure.Estimates `json:"difference,omitempty"`
 	// Seen is the model on later snapshots of customers it was trained on.
 	Seen *Evaluation `json:"seen,omitempty"`
 	// Profit, AtCapacity and Segments are of the same rows as Model.
@@ -81,9 +83,9 @@ type Part struct {
 // Driver is a feature, or a whole family, with its mean absolute contribution in
 // log-odds. What a family's features contribute to one score is summed first.
 type Driver struct {
-	Feature string `json:"feature,omitempty"`
-	Family  string `json:"family"`
-	Mean    Float  `json:"mean_abs_contribution"`
+	Feature string        `json:"feature,omitempty"`
+	Family  string        `json:"family"`
+	Mean    measure.Float `json:"mean_abs_contribution"`
 }
 
 func partOf(name string, d *Data) Part {
@@ -162,7 +164,7 @@ func drivers(s *model.Scorer, m *features.Matrix, workers int) (single, families
 }
 
 // meanSize is the mean absolute sum of some columns, 0 without rows.
-func meanSize(phi [][]float64, columns []int) Float {
+func meanSize(phi [][]float64, columns []int) measure.Float {
 	total := 0.0
 	for k := range phi {
 		sum := 0.0
@@ -171,13 +173,13 @@ func meanSize(phi [][]float64, columns []int) Float {
 		}
 		total += math.Abs(sum)
 	}
-	return Float(total / float64(max(len(phi), 1)))
+	return measure.Float(total / float64(max(len(phi), 1)))
 }
 
 // metricsMap is the head of the report as the manifest carries it.
 func (r *Report) metricsMap() map[string]float64 {
 	m := map[string]float64{}
-	put := func(name string, e Estimate) {
+	put := func(name string, e measure.Estimate) {
 		if v := float64(e.Value); !math.IsNaN(v) {
 			m[name] = v
 		}
@@ -199,10 +201,10 @@ func (r *Report) metricsMap() map[string]float64 {
 var reportHTML string
 
 var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
-	"pct":  func(v Float) string { return decimal("%.1f %%", 100*float64(v)) },
+	"pct":  func(v measure.Float) string { return decimal("%.1f %%", 100*float64(v)) },
 	"date": date,
-	"num":  func(v Float) string { return decimal("%.3f", float64(v)) },
-	"est": func(e Estimate) string {
+	"num":  func(v measure.Float) string { return decimal("%.3f", float64(v)) },
+	"est": func(e measure.Estimate) string {
 		if math.IsNaN(float64(e.Value)) {
 			return "not measured"
 		}
@@ -248,8 +250,8 @@ func (r *Report) Files() (data, html []byte, err error) {
 	p := page{Report: r, DefinitionText: r.Definition.String(), KindsText: r.kindsText()}
 	for _, plot := range []struct {
 		dst  *template.HTML
-		draw func(...Curves) (string, error)
-	}{{&p.ROC, PlotROC}, {&p.Precision, PlotPrecisionRecall}, {&p.Calibration, PlotCalibration}, {&p.Lift, PlotLift}} {
+		draw func(...measure.Curves) (string, error)
+	}{{&p.ROC, figure.ROC}, {&p.Precision, figure.PrecisionRecall}, {&p.Calibration, figure.Calibration}, {&p.Lift, figure.Lift}} {
 		svg, err := plot.draw(*r.Model.Curves, *r.Rule.Curves)
 		if err != nil {
 			return nil, nil, fmt.Errorf("report: %w", err)
@@ -285,7 +287,7 @@ func (r *Report) Head() string {
 	fmt.Fprintf(&b, "%-22s %-26s %s\n", "", "model [95% interval]", r.Rule.Name)
 	for _, l := range []struct {
 		name string
-		a, b Estimate
+		a, b measure.Estimate
 	}{
 		{"AUC", e.AUC, u.AUC}, {"average precision", e.AveragePrecision, u.AveragePrecision},
 		{"log loss", e.LogLoss, u.LogLoss}, {"Brier score", e.Brier, u.Brier},
@@ -311,7 +313,7 @@ func (r *Report) Head() string {
 	return b.String()
 }
 
-func interval(e Estimate) string {
+func interval(e measure.Estimate) string {
 	if math.IsNaN(float64(e.Value)) {
 		return "not measured"
 	}

@@ -6,6 +6,7 @@ import (
 
 	"churn/features"
 	"churn/model"
+	"churn/training/measure"
 )
 
 // ruleFeatures are the recencies by which the inactivity rule may rank, in
@@ -109,7 +110,7 @@ func fifths(m *features.Matrix, j int) model.Term {
 		if len(values) == 0 {
 			break
 		}
-		v := quantile(values, float64(2*q+1)/10)
+		v := measure.Quantile(values, float64(2*q+1)/10)
 		if n := len(t.Knots); n > 0 && t.Knots[n-1] == v { // ties together, at their mean rank
 			t.Values[n-1] = (t.Values[n-1] + float64(q+1)) / 2
 			continue

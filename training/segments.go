@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"churn/features"
+	"churn/training/measure"
 )
 
 // Segment is how the model did on a part of the test: the customers with a level
@@ -19,15 +20,15 @@ type Segment struct {
 	Churners  int    `json:"churners"`
 	Customers int    `json:"customers"`
 	// NotMeasured says why there are no figures.
-	NotMeasured string   `json:"not_measured,omitempty"`
-	BaseRate    Estimate `json:"base_rate"`
-	AUC         Estimate `json:"auc"`
+	NotMeasured string           `json:"not_measured,omitempty"`
+	BaseRate    measure.Estimate `json:"base_rate"`
+	AUC         measure.Estimate `json:"auc"`
 	// LogLoss and ECE are not measured by churn kind: a probability is of any.
-	LogLoss Estimate `json:"log_loss"`
-	ECE     Estimate `json:"ece"`
+	LogLoss measure.Estimate `json:"log_loss"`
+	ECE     measure.Estimate `json:"ece"`
 	// Recall at capacity: the share of these churners who are contacted when the
 	// riskiest of all are.
-	Recall Estimate `json:"recall"`
+	Recall measure.Estimate `json:"recall"`
 }
 
 const (
@@ -132,7 +133,7 @@ func tenureColumn(set *features.Set, m *features.Matrix) int {
 
 // segments measures the test by each grouping and by churn kind. picked is which
 // rows are contacted at capacity.
-func segments(groups []grouping, s []float64, d *Data, picked []float64, boot Bootstrap) ([]Segment, error) {
+func segments(groups []grouping, s []float64, d *Data, picked []float64, boot measure.Bootstrap) ([]Segment, error) {
 	out := []Segment{}
 	for _, g := range groups {
 		rows := make([][]int, len(g.levels))
@@ -167,15 +168,15 @@ func segments(groups []grouping, s []float64, d *Data, picked []float64, boot Bo
 		if err != nil {
 			return nil, err
 		}
-		seg.BaseRate, seg.LogLoss, seg.ECE = unmeasured(), unmeasured(), unmeasured()
+		seg.BaseRate, seg.LogLoss, seg.ECE = measure.Unmeasured(), measure.Unmeasured(), measure.Unmeasured()
 		out = append(out, seg)
 	}
 	return out, nil
 }
 
 // segment measures some rows.
-func segment(by, level string, rows []int, score []float64, d *Data, picked []float64, boot Bootstrap) (Segment, error) {
-	seg := Segment{By: by, Level: level, Rows: len(rows), BaseRate: unmeasured(), AUC: unmeasured(), LogLoss: unmeasured(), ECE: unmeasured(), Recall: unmeasured()}
+func segment(by, level string, rows []int, score []float64, d *Data, picked []float64, boot measure.Bootstrap) (Segment, error) {
+	seg := Segment{By: by, Level: level, Rows: len(rows), BaseRate: measure.Unmeasured(), AUC: measure.Unmeasured(), LogLoss: measure.Unmeasured(), ECE: measure.Unmeasured(), Recall: measure.Unmeasured()}
 	p, y, contacted := make([]float64, len(rows)), make([]bool, len(rows)), make([]float64, len(rows))
 	customers := make([]string, len(rows))
 	for k, i := range rows {
@@ -185,20 +186,20 @@ func segment(by, level string, rows []int, score []float64, d *Data, picked []fl
 			seg.Churners++
 		}
 	}
-	_, seg.Customers = numberCustomers(customers)
+	_, seg.Customers = measure.NumberCustomers(customers)
 	if stayers := len(rows) - seg.Churners; seg.Churners < minGroup || stayers < minGroup {
 		seg.NotMeasured = fmt.Sprintf("insufficient data: churners %d, stayers %d; %d of each are needed", seg.Churners, stayers, minGroup)
 		return seg, nil
 	}
-	sm, err := NewSample(p, y, nil)
+	sm, err := measure.NewSample(p, y, nil)
 	if err != nil {
 		return seg, err
 	}
 	est, err := boot.Of(customers, 5, func() func(weight, out []float64) {
-		var w []float64
+		var w measure.Drawn
 		return func(weight, out []float64) {
-			w = sm.drawn(w, weight)
-			m := sm.measure(w)
+			w = sm.Draw(w, weight)
+			m := sm.Under(w)
 			var found, all float64
 			for k, v := range weight {
 				if y[k] {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"churn/features"
+	"churn/training/measure"
 )
 
 // segmented is rows of a set with two attributes and a tenure: plan b is scored
@@ -69,7 +70,7 @@ func TestSegments(t *testing.T) {
 			picked[i] = 1
 		}
 	}
-	boot := Bootstrap{Replicates: 60, Level: 0.95, Seed: 1}
+	boot := measure.Bootstrap{Replicates: 60, Level: 0.95, Seed: 1}
 	list, err := segments(groups, score, d, picked, boot)
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +121,7 @@ func TestSegments(t *testing.T) {
 			}
 			continue
 		}
-		m, err := Measure(p, y, nil)
+		m, err := measure.Scores(p, y, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

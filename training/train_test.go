@@ -20,6 +20,7 @@ import (
 	"churn/event/sim"
 	"churn/features"
 	"churn/model"
+	"churn/training/measure"
 )
 
 // small is a world of 1,700 customers with the model that one worker on one
@@ -266,7 +267,7 @@ func TestReportFiles(t *testing.T) {
 func TestReportEscapes(t *testing.T) {
 	r := &Report{Findings: []Finding{{Severity: "warning", Check: "x", Subject: "y", Text: `<script>alert("1")</script>`}},
 		Gate: model.Gate{Reasons: []string{"<b>no</b>"}}}
-	r.Model.Curves, r.Rule.Curves = &Curves{Name: "<i>"}, &Curves{Name: "rule"}
+	r.Model.Curves, r.Rule.Curves = &measure.Curves{Name: "<i>"}, &measure.Curves{Name: "rule"}
 	m := &model.Model{Manifest: model.Manifest{Name: "m", Definition: contract}}
 	if err := r.render(m); err != nil {
 		t.Fatal(err)
@@ -377,13 +378,15 @@ func TestTrainRefuses(t *testing.T) {
 }
 
 func TestHead(t *testing.T) {
-	e := func(v, low, high float64) Estimate { return Estimate{Float(v), Float(low), Float(high)} }
+	e := func(v, low, high float64) measure.Estimate {
+		return measure.Estimate{Value: measure.Float(v), Low: measure.Float(low), High: measure.Float(high)}
+	}
 	nan := math.NaN()
 	r := &Report{Name: "churn", Definition: model.Definition{Kind: "contract", Gap: 7 * days, Horizon: 30 * days}, Split: &Split{},
-		Model: Evaluation{Name: "blend, 0.5 forest", Rows: 5803, Churners: 295, Customers: 3210, Estimates: Estimates{
+		Model: Evaluation{Name: "blend, 0.5 forest", Rows: 5803, Churners: 295, Customers: 3210, Estimates: measure.Estimates{
 			AUC: e(0.7938, 0.7701, 0.8169), AveragePrecision: e(0.2, 0.15, 0.25), LogLoss: e(0.1695, 0.16, 0.18),
 			Brier: e(0.0444, 0.04, 0.05), ECE: e(0.0081, nan, nan), TopDecileLift: e(4.12, 3.5, 4.75), BaseRate: e(0.0508, 0.05, 0.06)}},
-		Rule: Evaluation{Name: "inactivity rule (act_rec)", Estimates: Estimates{AUC: e(0.7037, 0, 1), AveragePrecision: e(0.1, 0, 1),
+		Rule: Evaluation{Name: "inactivity rule (act_rec)", Estimates: measure.Estimates{AUC: e(0.7037, 0, 1), AveragePrecision: e(0.1, 0, 1),
 			LogLoss: e(nan, nan, nan), Brier: e(nan, nan, nan), ECE: e(nan, nan, nan), TopDecileLift: e(2.5, 0, 1)}},
 		Findings: []Finding{{Severity: "warning", Text: "something is odd"}},
 		Gate:     model.Gate{Reasons: []string{"first reason", "second reason"}}}
@@ -409,12 +412,12 @@ gate       refused  first reason
 // The gate, reason by reason.
 func TestJudgeModel(t *testing.T) {
 	good := func() *Report {
-		r := &Report{Difference: &Estimates{LogLoss: Estimate{-0.02, -0.03, -0.01}}}
-		r.Model = Evaluation{Churners: 20, Estimates: Estimates{AUC: Estimate{0.7, 0.6, 0.8}, ECE: Estimate{0.02, 0.01, 0.03}, BaseRate: Estimate{0.05, 0.04, 0.06}}}
+		r := &Report{Difference: &measure.Estimates{LogLoss: measure.Estimate{Value: -0.02, Low: -0.03, High: -0.01}}}
+		r.Model = Evaluation{Churners: 20, Estimates: measure.Estimates{AUC: measure.Estimate{Value: 0.7, Low: 0.6, High: 0.8}, ECE: measure.Estimate{Value: 0.02, Low: 0.01, High: 0.03}, BaseRate: measure.Estimate{Value: 0.05, Low: 0.04, High: 0.06}}}
 		return r
 	}
 	rule, fitted := &candidate{name: "inactivity rule"}, &candidate{name: "logistic"}
-	nan := Float(math.NaN())
+	nan := measure.Float(math.NaN())
 	tests := []struct {
 		name   string
 		change func(r *Report)

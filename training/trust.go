@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"churn/features"
+	"churn/training/measure"
 )
 
 // Checks are runs that say whether the figures can be believed. They are made
@@ -27,17 +28,17 @@ type Shuffled struct {
 	Runs        int    `json:"runs"`
 	// AUC on the test. Of several runs it is the mean, with the interval that the
 	// runs allow; of one it is a bootstrap interval.
-	AUC Estimate `json:"auc"`
+	AUC measure.Estimate `json:"auc"`
 	// Seen is the AUC on later snapshots of customers who were trained on; only
 	// where labels were dealt out among the snapshots of each customer.
-	Seen Estimate `json:"seen"`
+	Seen measure.Estimate `json:"seen"`
 }
 
 // Adversarial is how well rows of the test are told from rows of training.
 type Adversarial struct {
-	NotMeasured string   `json:"not_measured,omitempty"`
-	Rows        int      `json:"rows"`
-	AUC         Estimate `json:"auc"`
+	NotMeasured string           `json:"not_measured,omitempty"`
+	Rows        int              `json:"rows"`
+	AUC         measure.Estimate `json:"auc"`
 	// Top are the features by which they are told apart, with their share of the
 	// gain; Excluded those that were not asked, as they are time itself.
 	Top      []Importance `json:"top,omitempty"`
@@ -46,8 +47,8 @@ type Adversarial struct {
 
 // Importance of a feature to a forest.
 type Importance struct {
-	Feature string `json:"feature"`
-	Share   Float  `json:"share"`
+	Feature string        `json:"feature"`
+	Share   measure.Float `json:"share"`
 }
 
 // LearningCurve is the test by how many of the customers were trained on.
@@ -55,7 +56,7 @@ type LearningCurve struct {
 	NotMeasured string          `json:"not_measured,omitempty"`
 	Points      []LearningPoint `json:"points,omitempty"`
 	// Doubling is the log loss with all less that with half of the customers.
-	Doubling Estimate `json:"doubling"`
+	Doubling measure.Estimate `json:"doubling"`
 	// MoreWouldHelp is yes, no or unclear, and Text says so.
 	MoreWouldHelp string `json:"more_would_help,omitempty"`
 	Text          string `json:"text,omitempty"`
@@ -63,11 +64,11 @@ type LearningCurve struct {
 
 // LearningPoint is one fit of a learning curve.
 type LearningPoint struct {
-	Share     float64  `json:"share"`
-	Customers int      `json:"customers"`
-	Churners  int      `json:"churners"` // rows
-	AUC       Estimate `json:"auc"`
-	LogLoss   Estimate `json:"log_loss"`
+	Share     float64          `json:"share"`
+	Customers int              `json:"customers"`
+	Churners  int              `json:"churners"` // rows
+	AUC       measure.Estimate `json:"auc"`
+	LogLoss   measure.Estimate `json:"log_loss"`
 }
 
 // Limits of the checks.
@@ -112,7 +113,7 @@ func (p *Plan) trust(ctx context.Context, r *Report, engine *features.Engine, pt
 	}
 	if p.Checks == "quick" {
 		steps = steps[:3]
-		c = LearningCurve{Doubling: unmeasured(), NotMeasured: "left out of quick checks"}
+		c = LearningCurve{Doubling: measure.Unmeasured(), NotMeasured: "left out of quick checks"}
 	}
 	parallel(p.Workers, len(steps), func(i int) {
 		// A forest that cannot be fitted to a part of the rows is no reason not to
@@ -142,7 +143,7 @@ func fewOf(parts ...*Data) string {
 // the same, which may go with leaving or against it: one run says little, and the
 // mean of several is wide.
 func (p *Plan) labelShuffled(ctx context.Context, train, test *Data) (Shuffled, error) {
-	s := Shuffled{AUC: unmeasured(), Seen: unmeasured(), NotMeasured: fewOf(train, test)}
+	s := Shuffled{AUC: measure.Unmeasured(), Seen: measure.Unmeasured(), NotMeasured: fewOf(train, test)}
 	if s.NotMeasured != "" {
 		return s, nil
 	}
@@ -166,7 +167,7 @@ func (p *Plan) labelShuffled(ctx context.Context, train, test *Data) (Shuffled, 
 		squares += float64((v - m) * (v - m))
 	}
 	width := studentT95Of4 * math.Sqrt(squares/(shuffleRuns-1)/shuffleRuns)
-	s.Runs, s.AUC = shuffleRuns, Estimate{Float(m), Float(m - width), Float(m + width)}
+	s.Runs, s.AUC = shuffleRuns, measure.Estimate{Value: measure.Float(m), Low: measure.Float(m - width), High: measure.Float(m + width)}
 	return s, nil
 }
 
@@ -175,7 +176,7 @@ func (p *Plan) labelShuffled(ctx context.Context, train, test *Data) (Shuffled, 
 // customers is told by what changes slowly or not at all; what is predicted better
 // of customers who were seen is remembered.
 func (p *Plan) timeShuffled(ctx context.Context, train, test, seen *Data) (Shuffled, error) {
-	s := Shuffled{AUC: unmeasured(), Seen: unmeasured(), NotMeasured: fewOf(train, test)}
+	s := Shuffled{AUC: measure.Unmeasured(), Seen: measure.Unmeasured(), NotMeasured: fewOf(train, test)}
 	rows := map[string][]int{}
 	var order []string
 	for i := range train.Observations {
@@ -228,38 +229,38 @@ func (p *Plan) timeShuffled(ctx context.Context, train, test, seen *Data) (Shuff
 }
 
 // aucOf measures a probe, with the interval of the customers.
-func (p *Plan) aucOf(c *candidate, d *Data) (Estimate, error) {
+func (p *Plan) aucOf(c *candidate, d *Data) (measure.Estimate, error) {
 	s, err := c.sample(d, 1)
 	if err != nil {
-		return Estimate{}, err
+		return measure.Estimate{}, err
 	}
 	return p.aucs(s, d.Customers())
 }
 
-func (p *Plan) aucs(s *Sample, customers []string) (Estimate, error) {
+func (p *Plan) aucs(s *measure.Sample, customers []string) (measure.Estimate, error) {
 	e, err := p.checkBootstrap().Of(customers, 1, func() func(weight, out []float64) {
-		var w []float64
+		var w measure.Drawn
 		return func(weight, out []float64) {
-			w = s.drawn(w, weight)
-			out[0] = float64(s.measure(w).AUC)
+			w = s.Draw(w, weight)
+			out[0] = float64(s.Under(w).AUC)
 		}
 	})
 	if err != nil {
-		return Estimate{}, err
+		return measure.Estimate{}, err
 	}
 	return e[0], nil
 }
 
 // checkBootstrap has fewer replicates: the checks ask for no more than whether
 // there is something.
-func (p *Plan) checkBootstrap() Bootstrap {
-	return Bootstrap{Replicates: min(p.Replicates, 200), Level: 0.95, Seed: p.Seed}
+func (p *Plan) checkBootstrap() measure.Bootstrap {
+	return measure.Bootstrap{Replicates: min(p.Replicates, 200), Level: 0.95, Seed: p.Seed}
 }
 
 // adversarial tells rows of the test from rows of training, each half of the
 // customers by a forest that was fitted on the other.
 func (p *Plan) adversarial(ctx context.Context, train, test *Data, time timeFeatures) (Adversarial, error) {
-	a := Adversarial{AUC: unmeasured()}
+	a := Adversarial{AUC: measure.Unmeasured()}
 	if a.NotMeasured = time.unknown; a.NotMeasured != "" {
 		return a, nil
 	}
@@ -311,7 +312,7 @@ func (p *Plan) adversarial(ctx context.Context, train, test *Data, time timeFeat
 			}
 		}
 	}
-	s, err := NewSample(score, later, nil)
+	s, err := measure.NewSample(score, later, nil)
 	if err != nil {
 		return a, err
 	}
@@ -334,7 +335,7 @@ func top(gain []float64, list []features.Feature) (out []Importance) {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(gain[b], gain[a]) })
 	for _, j := range order[:min(len(order), topAdversarial)] {
 		if gain[j] > 0 {
-			out = append(out, Importance{list[j].Name, Float(gain[j] / total)})
+			out = append(out, Importance{list[j].Name, measure.Float(gain[j] / total)})
 		}
 	}
 	return out

@@ -12,6 +12,7 @@ import (
 	"churn/event"
 	"churn/features"
 	"churn/model"
+	"churn/training/measure"
 )
 
 // rows makes data of so many customers at so many snapshots. row fills in the
@@ -58,7 +59,7 @@ func TestLabelShuffled(t *testing.T) {
 			t.Fatalf("%+v, error %v", s, err)
 		}
 		worst = max(worst, math.Abs(float64(s.AUC.Value)-0.5))
-		if list := (&Checks{LabelShuffled: s, TimeShuffled: Shuffled{AUC: unmeasured(), Seen: unmeasured()}, Adversarial: Adversarial{AUC: unmeasured()}}).findings(); list != nil {
+		if list := (&Checks{LabelShuffled: s, TimeShuffled: Shuffled{AUC: measure.Unmeasured(), Seen: measure.Unmeasured()}, Adversarial: Adversarial{AUC: measure.Unmeasured()}}).findings(); list != nil {
 			t.Errorf("seed %d: %v", seed, list)
 		}
 	}
@@ -66,7 +67,7 @@ func TestLabelShuffled(t *testing.T) {
 	if worst > 0.15 || worst == 0 {
 		t.Errorf("the AUC of chance is %.3f off one half", worst)
 	}
-	c := Checks{LabelShuffled: Shuffled{AUC: Estimate{0.7, 0.55, 0.85}}, TimeShuffled: Shuffled{AUC: unmeasured(), Seen: unmeasured()}, Adversarial: Adversarial{AUC: unmeasured()}}
+	c := Checks{LabelShuffled: Shuffled{AUC: measure.Estimate{Value: 0.7, Low: 0.55, High: 0.85}}, TimeShuffled: Shuffled{AUC: measure.Unmeasured(), Seen: measure.Unmeasured()}, Adversarial: Adversarial{AUC: measure.Unmeasured()}}
 	if list := c.findings(); len(list) != 1 || list[0].Severity != "error" || !strings.Contains(list[0].Text, "training sees the test") {
 		t.Errorf("%v", list)
 	}
@@ -94,7 +95,7 @@ func TestTimeShuffled(t *testing.T) {
 		return s
 	}
 	found := func(s Shuffled) string {
-		list := (&Checks{LabelShuffled: Shuffled{AUC: unmeasured()}, TimeShuffled: s, Adversarial: Adversarial{AUC: unmeasured()}}).findings()
+		list := (&Checks{LabelShuffled: Shuffled{AUC: measure.Unmeasured()}, TimeShuffled: s, Adversarial: Adversarial{AUC: measure.Unmeasured()}}).findings()
 		if len(list) == 0 {
 			return ""
 		}
@@ -149,7 +150,7 @@ func TestAdversarial(t *testing.T) {
 	if err != nil || a.AUC.Low < 0.85 || a.Top[0].Feature != "x" || a.Top[0].Share < 0.5 {
 		t.Errorf("shifted: %+v, error %v", a, err)
 	}
-	c := Checks{LabelShuffled: Shuffled{AUC: unmeasured()}, TimeShuffled: Shuffled{AUC: unmeasured(), Seen: unmeasured()}, Adversarial: a}
+	c := Checks{LabelShuffled: Shuffled{AUC: measure.Unmeasured()}, TimeShuffled: Shuffled{AUC: measure.Unmeasured(), Seen: measure.Unmeasured()}, Adversarial: a}
 	if list := c.findings(); len(list) != 1 || list[0].Severity != "warning" || !strings.Contains(list[0].Text, "mostly by x") {
 		t.Errorf("%v", list)
 	}
@@ -179,13 +180,13 @@ func TestLearningCurve(t *testing.T) {
 		t.Errorf("nothing to learn: %+v, error %v", l, err)
 	}
 	for _, test := range []struct {
-		doubling Estimate
+		doubling measure.Estimate
 		want     string
 	}{
-		{Estimate{-0.02, -0.03, -0.01}, "yes"}, {Estimate{-0.02, -0.05, 0.01}, "unclear"}, {Estimate{-0.001, -0.003, 0.002}, "no"},
-		{Estimate{-0.001, -0.0015, -0.0005}, "no"}, {Estimate{0.02, 0.01, 0.03}, "unclear"},
+		{measure.Estimate{Value: -0.02, Low: -0.03, High: -0.01}, "yes"}, {measure.Estimate{Value: -0.02, Low: -0.05, High: 0.01}, "unclear"}, {measure.Estimate{Value: -0.001, Low: -0.003, High: 0.002}, "no"},
+		{measure.Estimate{Value: -0.001, Low: -0.0015, High: -0.0005}, "no"}, {measure.Estimate{Value: 0.02, Low: 0.01, High: 0.03}, "unclear"},
 	} {
-		c := LearningCurve{Doubling: test.doubling, Points: []LearningPoint{{Customers: 50}, {Customers: 100, LogLoss: Estimate{0.4, 0.3, 0.5}}}}
+		c := LearningCurve{Doubling: test.doubling, Points: []LearningPoint{{Customers: 50}, {Customers: 100, LogLoss: measure.Estimate{Value: 0.4, Low: 0.3, High: 0.5}}}}
 		if c.conclude(); c.MoreWouldHelp != test.want || !strings.HasPrefix(c.Text, "twice the customers would help: "+test.want+"; from 50 to 100 customers") {
 			t.Errorf("%+v: %s", test.doubling, c.Text)
 		}

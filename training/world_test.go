@@ -9,6 +9,7 @@ import (
 	"churn/event/sim"
 	"churn/features"
 	"churn/model"
+	"churn/training/measure"
 )
 
 // worldSource serves a simulated world as histories.
@@ -162,7 +163,7 @@ func TestNoSignalWorld(t *testing.T) {
 		}
 	}
 	// Nothing else is found in noise either.
-	for name, e := range map[string]Estimate{"labels shuffled": r.Checks.LabelShuffled.AUC, "labels shuffled in time": r.Checks.TimeShuffled.AUC} {
+	for name, e := range map[string]measure.Estimate{"labels shuffled": r.Checks.LabelShuffled.AUC, "labels shuffled in time": r.Checks.TimeShuffled.AUC} {
 		if e.Low > 0.5 || e.High < 0.5 || e.Value < 0.4 || e.Value > 0.6 {
 			t.Errorf("%s: AUC %+v on noise", name, e)
 		}

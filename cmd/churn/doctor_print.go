@@ -9,6 +9,7 @@ import (
 
 	"churn/event"
 	"churn/training"
+	"churn/training/measure"
 )
 
 // printDiagnosis writes a diagnosis for people: the findings last, as they are
@@ -80,7 +81,7 @@ func shareText(n, of int) string {
 }
 
 // number writes what may not have been measured.
-func number(f training.Float, unit string) string {
+func number(f measure.Float, unit string) string {
 	v := float64(f)
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return "-"

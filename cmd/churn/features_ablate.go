@@ -12,6 +12,7 @@ import (
 	"churn/event"
 	"churn/model"
 	"churn/training"
+	"churn/training/measure"
 )
 
 // ablateFlags say what is left out, added to what, and measured on which rows.
@@ -170,7 +171,7 @@ func printAblation(a *app, r *training.Ablation) error {
 
 // withInterval writes a value and its interval, with a digit more where a bound
 // would else seem to be 0 and is not.
-func withInterval(e training.Estimate) string {
+func withInterval(e measure.Estimate) string {
 	half := float64(e.High-e.Low) / 2
 	if e.Low > 0 {
 		half = min(half, float64(2*e.Low))
@@ -185,7 +186,7 @@ func withInterval(e training.Estimate) string {
 }
 
 // rounded writes a value with no more digits than its interval supports.
-func rounded(e training.Estimate) string {
+func rounded(e measure.Estimate) string {
 	half := float64(e.High-e.Low) / 2
 	switch {
 	case math.IsNaN(float64(e.Value)):
@@ -205,7 +206,7 @@ func decimals(half float64) int {
 }
 
 // decimal writes no sign before zero.
-func decimal(v training.Float, decimals int) string {
+func decimal(v measure.Float, decimals int) string {
 	s := fmt.Sprintf("%.*f", decimals, float64(v))
 	if strings.Trim(s, "-0.") == "" {
 		return strings.TrimPrefix(s, "-")

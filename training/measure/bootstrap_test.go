@@ -1,4 +1,4 @@
-package training
+package measure
 
 import (
 	"fmt"
@@ -25,7 +25,7 @@ func TestReplicatesAreResampledCustomers(t *testing.T) {
 		t.Fatal(err)
 	}
 	customers := owners(400, 3)
-	owner, count := numberCustomers(customers)
+	owner, count := NumberCustomers(customers)
 	b := Bootstrap{Replicates: 3, Level: 0.9, Seed: 5}
 	draws := b.draw([]*Sample{s}, 1, owner, count)
 
@@ -265,7 +265,7 @@ func TestBootstrapRefuses(t *testing.T) {
 func TestQuantile(t *testing.T) {
 	// numpy 2.4.6: np.quantile([1, 2, 4, 8], q).
 	for _, test := range []struct{ q, want float64 }{{0, 1}, {0.1, 1.3}, {0.5, 3}, {0.9, 6.8}, {1, 8}} {
-		if got := quantile([]float64{1, 2, 4, 8}, test.q); !near(got, test.want) {
+		if got := Quantile([]float64{1, 2, 4, 8}, test.q); !near(got, test.want) {
 			t.Errorf("quantile %v is %v, want %v", test.q, got, test.want)
 		}
 	}
@@ -295,7 +295,7 @@ func TestOfDrawsAsIntervals(t *testing.T) {
 	}
 	got, err := b.Of(customers, 2, func() func(weight, out []float64) {
 		return func(weight, out []float64) {
-			m := s.measure(s.drawn(nil, weight))
+			m := s.Under(s.Draw(nil, weight))
 			out[0], out[1] = float64(m.AUC), float64(m.LogLoss)
 		}
 	})

@@ -1,4 +1,4 @@
-package training
+package measure
 
 import (
 	"cmp"
@@ -58,9 +58,9 @@ type Metrics struct {
 	Positives     int   `json:"positives"`
 }
 
-// Measure returns the metrics of scores against outcomes. Weights may be nil.
+// Scores returns the metrics of scores against outcomes. Weights may be nil.
 // It is NewSample followed by Metrics, for who needs nothing else.
-func Measure(score []float64, label []bool, weight []float64) (Metrics, error) {
+func Scores(score []float64, label []bool, weight []float64) (Metrics, error) {
 	s, err := NewSample(score, label, weight)
 	if err != nil {
 		return Metrics{}, err
@@ -145,7 +145,7 @@ func (s *Sample) loseRows() {
 
 // Metrics measures everything.
 func (s *Sample) Metrics() Metrics {
-	m := s.measure(s.weight)
+	m := s.Under(s.weight)
 	m.Rows = len(s.label)
 	for _, y := range s.label {
 		if y {
@@ -155,9 +155,9 @@ func (s *Sample) Metrics() Metrics {
 	return m
 }
 
-// measure is Metrics without the counts, under weights in sorted order. It is
-// linear in the rows: the bootstrap's inner loop.
-func (s *Sample) measure(w []float64) Metrics {
+// Under is Metrics without the counts, under other weights than the sample's. It
+// is linear in the rows: the bootstrap's inner loop.
+func (s *Sample) Under(w Drawn) Metrics {
 	nan := Float(math.NaN())
 	m := Metrics{AUC: nan, AveragePrecision: nan, LogLoss: nan, Brier: nan, ECE: nan, TopDecileLift: nan, BaseRate: nan}
 	total, positives := s.sums(w)
@@ -291,9 +291,16 @@ func (s *Sample) found(w []float64, k float64) (found float64) {
 	return found
 }
 
-// drawn brings weights of rows in the order given, times their own, into sorted
-// order. It uses the memory of to.
-func (s *Sample) drawn(to, weight []float64) []float64 {
+// Drawn is weights of the rows of a sample in the sample's own order, which is
+// not that of the rows as they were given: [Sample.Draw] makes them.
+type Drawn []float64
+
+// Weights are those the sample was made with.
+func (s *Sample) Weights() Drawn { return s.weight }
+
+// Draw brings weights of rows in the order given, times their own, into the order
+// of the sample. It uses the memory of to.
+func (s *Sample) Draw(to Drawn, weight []float64) Drawn {
 	to = slices.Grow(to[:0], len(s.row))[:len(s.row)]
 	for i, r := range s.row {
 		to[i] = float64(s.weight[i] * weight[r])

@@ -1,41 +1,41 @@
-package training
+package measure
 
 import "math"
 
-// stakes is what one contact is about, in money. A churner who is contacted is
-// kept with a probability γ of the distribution Beta(alpha, beta).
-type stakes struct {
-	gain        float64 // a churner kept: the value less the incentive
-	churner     float64 // contacting a churner costs
-	stayer      float64 // contacting a stayer costs
-	alpha, beta float64 // of γ
+// Stakes is what one contact is about, in money. A churner who is contacted is
+// kept with a probability γ of the distribution Beta(Alpha, Beta).
+type Stakes struct {
+	Gain        float64 // a churner kept: the value less the incentive
+	Churner     float64 // contacting a churner costs
+	Stayer      float64 // contacting a stayer costs
+	Alpha, Beta float64 // of γ; both above 0
 }
 
-// profit is that of contacting so many churners and stayers, when each churner
+// Profit is that of contacting so many churners and stayers, when each churner
 // is kept with probability γ.
-func (k stakes) profit(gamma, churners, stayers float64) float64 {
-	return float64(churners*(float64(gamma*k.gain)-k.churner)) - float64(k.stayer*stayers)
+func (k Stakes) Profit(gamma, churners, stayers float64) float64 {
+	return float64(churners*(float64(gamma*k.Gain)-k.Churner)) - float64(k.Stayer*stayers)
 }
 
-// threshold is the churn probability from which a contact is expected to pay at
+// Threshold is the churn probability from which a contact is expected to pay at
 // γ; above 1 where none does.
-func (k stakes) threshold(gamma float64) float64 {
-	won := float64(gamma*k.gain) - k.churner
+func (k Stakes) Threshold(gamma float64) float64 {
+	won := float64(gamma*k.Gain) - k.Churner
 	if !(won > 0) {
 		return math.Inf(1)
 	}
-	return k.stayer / (won + k.stayer)
+	return k.Stayer / (won + k.Stayer)
 }
 
-// empc is the expected maximum profit a row (Verbraken, Verbeke, Baesens 2013),
+// EMPC is the expected maximum profit a row (Verbraken, Verbeke, Baesens 2013),
 // and the share of the rows contacted for it: at each γ the threshold is the one
 // that pays most, which is a corner of the convex hull of the ROC curve, and the
-// profits are averaged over γ. Weights are in sorted order. With the stakes
+// profits are averaged over γ. With the stakes
 //
-//	gain V−d, churner f, stayer d+f
+//	Gain V−d, Churner f, Stayer d+f
 //
 // it is the measure as published. It is NaN where all outcomes are the same.
-func (s *Sample) empc(w []float64, k stakes) (profit, share float64) {
+func (s *Sample) EMPC(w []float64, k Stakes) (profit, share float64) {
 	total, positives := s.sums(w)
 	if positives == 0 || positives == total {
 		return math.NaN(), math.NaN()
@@ -47,16 +47,16 @@ func (s *Sample) empc(w []float64, k stakes) (profit, share float64) {
 		if i+1 < len(hull) { // from here on the next corner pays more
 			next := hull[i+1]
 			pos, neg := next[0]-at[0], next[1]-at[1]
-			high = min(1, (float64(pos*k.churner)+float64(neg*k.stayer))/float64(pos*k.gain))
+			high = min(1, (float64(pos*k.Churner)+float64(neg*k.Stayer))/float64(pos*k.Gain))
 			if !(high > low) { // also where there is nothing to gain
-				if k.gain > 0 {
+				if k.Gain > 0 {
 					continue
 				}
 				high = 1
 			}
 		}
-		below, mean := betaCDF(k.alpha, k.beta, high), float64(k.alpha/(k.alpha+k.beta)*betaCDF(k.alpha+1, k.beta, high))
-		profit += float64(at[0]*k.gain*(mean-lowMean)) - float64((float64(at[0]*k.churner)+float64(at[1]*k.stayer))*(below-lowBelow))
+		below, mean := betaCDF(k.Alpha, k.Beta, high), float64(k.Alpha/(k.Alpha+k.Beta)*betaCDF(k.Alpha+1, k.Beta, high))
+		profit += float64(at[0]*k.Gain*(mean-lowMean)) - float64((float64(at[0]*k.Churner)+float64(at[1]*k.Stayer))*(below-lowBelow))
 		share += float64((at[0] + at[1]) * (below - lowBelow))
 		if high == 1 {
 			break

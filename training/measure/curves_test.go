@@ -1,4 +1,4 @@
-package training
+package measure
 
 import (
 	"encoding/json"

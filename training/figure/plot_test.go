@@ -1,19 +1,41 @@
-package training
+package figure
 
 import (
 	"encoding/xml"
 	"errors"
 	"io"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"churn/training/measure"
 )
+
+// scored are the curves of made up scores that know something, of so many levels
+// or, with 0, all different.
+func scored(t *testing.T, name string, levels float64) measure.Curves {
+	t.Helper()
+	r := rand.New(rand.NewPCG(7, 7))
+	score, label := make([]float64, 2000), make([]bool, 2000)
+	for i := range score {
+		if score[i] = math.Pow(r.Float64(), 3); levels > 0 {
+			score[i] = math.Floor(score[i]*levels) / levels
+		}
+		label[i] = r.Float64() < 0.6*score[i]+0.05
+	}
+	s, err := measure.NewSample(score, label, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Curves(name)
+}
 
 var plots = []struct {
 	name string
-	draw func(...Curves) (string, error)
+	draw func(...measure.Curves) (string, error)
 }{
-	{"ROC", PlotROC}, {"precision and recall", PlotPrecisionRecall}, {"calibration", PlotCalibration}, {"lift", PlotLift},
+	{"ROC", ROC}, {"precision and recall", PrecisionRecall}, {"calibration", Calibration}, {"lift", Lift},
 }
 
 // wellFormed returns the root element, having read the whole document.
@@ -36,7 +58,7 @@ func wellFormed(t *testing.T, svg string) xml.StartElement {
 }
 
 func TestPlots(t *testing.T) {
-	series := []Curves{scored(t, 0, 2000).Curves("champion <b>&amp;</b>"), scored(t, 12, 2000).Curves("rule")}
+	series := []measure.Curves{scored(t, "champion <b>&amp;</b>", 0), scored(t, "rule", 12)}
 	for _, p := range plots {
 		svg, err := p.draw(series...)
 		if err != nil {
@@ -67,12 +89,12 @@ func TestPlots(t *testing.T) {
 }
 
 func TestPlotsOfWhatCannotBeMeasured(t *testing.T) {
-	nan, inf := Float(math.NaN()), Float(math.Inf(1))
-	odd := []Curves{
+	nan, inf := measure.Float(math.NaN()), measure.Float(math.Inf(1))
+	odd := []measure.Curves{
 		{Name: "nothing", BaseRate: nan},
 		{Name: "a\x00b\xff" + strings.Repeat("long ", 50),
-			ROC: []Point{{nan, 0, 0}, {inf, 1, 0}}, PrecisionRecall: []Point{{0, 0, 0}, {nan, nan, nan}},
-			Calibration: []Bin{{nan, nan, nan, nan, 0}}, Deciles: []Decile{{Lift: nan}, {Lift: 2}}},
+			ROC: []measure.Point{{X: nan}, {X: inf, Y: 1}}, PrecisionRecall: []measure.Point{{}, {X: nan, Y: nan, Threshold: nan}},
+			Calibration: []measure.Bin{{Predicted: nan, Observed: nan, Lowest: nan, Highest: nan}}, Deciles: []measure.Decile{{Lift: nan}, {Lift: 2}}},
 	}
 	for _, p := range plots {
 		svg, err := p.draw(odd...)

@@ -1,4 +1,4 @@
-package training
+package figure
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"churn/training/measure"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -17,13 +19,11 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// The drawings are SVG to be put into an HTML page as they are: no scripts,
-// fonts or links, as wide as their place up to 40 rem. Each takes one Curves
-// a series, the model of interest first; a series without values is named in
-// the legend as not measured.
+// Figures of curves take one measure.Curves a series, the model of interest
+// first; a series without values is named in the legend as not measured.
 
-// PlotROC draws the true against the false positive rate.
-func PlotROC(series ...Curves) (string, error) {
+// ROC draws the true against the false positive rate.
+func ROC(series ...measure.Curves) (string, error) {
 	f := newFigure("ROC: churners found against false alarms", "False positive rate", "True positive rate (recall)")
 	f.axes(1, 1)
 	f.reference("chance", 0, 0, 1, 1)
@@ -33,9 +33,9 @@ func PlotROC(series ...Curves) (string, error) {
 	return f.svg(len(series))
 }
 
-// PlotPrecisionRecall draws precision against recall in the steps that
+// PrecisionRecall draws precision against recall in the steps that
 // average precision sums.
-func PlotPrecisionRecall(series ...Curves) (string, error) {
+func PrecisionRecall(series ...measure.Curves) (string, error) {
 	f := newFigure("Precision and recall", "Recall (share of churners found)", "Precision (share of found who churn)")
 	f.axes(1, 1)
 	if len(series) > 0 && !math.IsNaN(float64(series[0].BaseRate)) {
@@ -50,16 +50,16 @@ func PlotPrecisionRecall(series ...Curves) (string, error) {
 	return f.svg(len(series))
 }
 
-// PlotCalibration draws the churn rate against the mean probability of ten
+// Calibration draws the churn rate against the mean probability of ten
 // bins of equal weight.
-func PlotCalibration(series ...Curves) (string, error) {
+func Calibration(series ...measure.Curves) (string, error) {
 	f := newFigure("Calibration: probability given and churn seen", "Mean probability (ten bins of equal size)", "Churn rate")
 	top := 0.05
 	bins := make([]plotter.XYs, len(series))
 	for i, c := range series {
-		points := make([]Point, len(c.Calibration))
+		points := make([]measure.Point, len(c.Calibration))
 		for j, b := range c.Calibration {
-			points[j] = Point{X: b.Predicted, Y: b.Observed}
+			points[j] = measure.Point{X: b.Predicted, Y: b.Observed}
 		}
 		bins[i] = finite(points)
 		for _, p := range bins[i] {
@@ -79,8 +79,8 @@ func PlotCalibration(series ...Curves) (string, error) {
 	return f.svg(len(series))
 }
 
-// PlotLift draws the lift of each decile.
-func PlotLift(series ...Curves) (string, error) {
+// Lift draws the lift of each decile.
+func Lift(series ...measure.Curves) (string, error) {
 	f := newFigure("Lift by decile", "Decile by score (1: highest)", "Churn rate over that of all")
 	top := 1.0
 	for _, c := range series {
@@ -318,7 +318,7 @@ func steps(points plotter.XYs) plotter.XYs {
 }
 
 // finite leaves out points that cannot be drawn.
-func finite(points []Point) plotter.XYs {
+func finite(points []measure.Point) plotter.XYs {
 	xy := make(plotter.XYs, 0, len(points))
 	for _, p := range points {
 		x, y := float64(p.X), float64(p.Y)

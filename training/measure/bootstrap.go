@@ -1,4 +1,4 @@
-package training
+package measure
 
 import (
 	"fmt"
@@ -50,7 +50,16 @@ type Estimates struct {
 // Intervals returns the metrics of s with intervals. The customers are those
 // of the rows, in the order in which NewSample got them.
 func (b Bootstrap) Intervals(s *Sample, customers []string) (Estimates, error) {
-	return b.run(customers, 1, s)
+	return b.MeanIntervals([]*Sample{s}, customers)
+}
+
+// MeanIntervals is the mean of Intervals over samples, such as fits with several
+// seeds, all on the same rows in the same order; see MeanDifference.
+func (b Bootstrap) MeanIntervals(samples []*Sample, customers []string) (Estimates, error) {
+	if len(samples) == 0 {
+		return Estimates{}, fmt.Errorf("bootstrap: no samples: give at least one")
+	}
+	return b.run(customers, len(samples), samples...)
 }
 
 // Difference returns the metrics of s minus those of other, both on the same
@@ -69,13 +78,7 @@ func (b Bootstrap) MeanDifference(samples, others []*Sample, customers []string)
 	if len(samples) == 0 || len(samples) != len(others) {
 		return Estimates{}, fmt.Errorf("bootstrap: %d samples and %d others: give pairs", len(samples), len(others))
 	}
-	all := slices.Concat(samples, others)
-	for _, s := range all[1:] {
-		if len(s.row) != len(all[0].row) || !slices.Equal(s.given, all[0].given) || !slices.Equal(s.outcomes(), all[0].outcomes()) {
-			return Estimates{}, fmt.Errorf("bootstrap: the samples differ in rows, outcomes or weights: score the same rows in the same order with all")
-		}
-	}
-	return b.run(customers, len(samples), all...)
+	return b.run(customers, len(samples), slices.Concat(samples, others)...)
 }
 
 // run measures so many samples, or as many pairs if there are twice as many.
@@ -83,10 +86,15 @@ func (b Bootstrap) run(customers []string, pairs int, samples ...*Sample) (Estim
 	if err := b.check(); err != nil {
 		return Estimates{}, err
 	}
+	for _, s := range samples[1:] {
+		if len(s.row) != len(samples[0].row) || !slices.Equal(s.given, samples[0].given) || !slices.Equal(s.outcomes(), samples[0].outcomes()) {
+			return Estimates{}, fmt.Errorf("bootstrap: the samples differ in rows, outcomes or weights: score the same rows in the same order with all")
+		}
+	}
 	if n := len(samples[0].row); len(customers) != n {
 		return Estimates{}, fmt.Errorf("bootstrap: %d customers for %d rows: give the customer of each row", len(customers), n)
 	}
-	owner, count := numberCustomers(customers)
+	owner, count := NumberCustomers(customers)
 	even := slices.Repeat([]float64{1 / float64(pairs)}, pairs)
 	return b.estimates(values(samples, nil, even), b.draw(samples, pairs, owner, count), count), nil
 }
@@ -110,7 +118,7 @@ func (b Bootstrap) Of(customers []string, values int, worker func() func(weight,
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	owner, count := numberCustomers(customers)
+	owner, count := NumberCustomers(customers)
 	value := make([]float64, values)
 	worker()(slices.Repeat([]float64{1}, len(customers)), value)
 	draws := b.replicates(count, values, func() func(*rand.Rand, []float64, []float64) {
@@ -129,8 +137,8 @@ func (b Bootstrap) Of(customers []string, values int, worker func() func(weight,
 	return out, nil
 }
 
-// unmeasured is an estimate of what was not.
-func unmeasured() Estimate {
+// Unmeasured is an estimate of what was not.
+func Unmeasured() Estimate {
 	nan := Float(math.NaN())
 	return Estimate{nan, nan, nan}
 }
@@ -147,7 +155,7 @@ func values(samples []*Sample, drawn [][]float64, share []float64) [metricCount]
 		if drawn != nil {
 			w = drawn[k]
 		}
-		m := samples[k].measure(w)
+		m := samples[k].Under(w)
 		return [metricCount]Float{m.AUC, m.AveragePrecision, m.LogLoss, m.Brier, m.ECE, m.TopDecileLift, m.BaseRate}
 	}
 	var sum [metricCount]float64
@@ -247,19 +255,19 @@ func (b Bootstrap) estimate(value float64, draws [][]float64, j int) Estimate {
 			column = append(column, d[j])
 		}
 	}
-	e := unmeasured()
+	e := Unmeasured()
 	e.Value = Float(value)
 	if 20*(len(draws)-len(column)) <= len(draws) && !math.IsNaN(value) {
 		slices.Sort(column)
 		tail := float64((1 - b.Level) / 2)
-		e.Low, e.High = Float(quantile(column, tail)), Float(quantile(column, 1-tail))
+		e.Low, e.High = Float(Quantile(column, tail)), Float(Quantile(column, 1-tail))
 	}
 	return e
 }
 
-// quantile interpolates linearly between the order statistics, as numpy's
+// Quantile interpolates linearly between the order statistics, as numpy's
 // default and R's type 7 do.
-func quantile(sorted []float64, q float64) float64 {
+func Quantile(sorted []float64, q float64) float64 {
 	at := float64(q * float64(len(sorted)-1))
 	i := min(int(at), len(sorted)-1)
 	if i == len(sorted)-1 {
@@ -268,8 +276,8 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[i] + float64((at-float64(i))*(sorted[i+1]-sorted[i]))
 }
 
-// numberCustomers numbers the customers in order of appearance.
-func numberCustomers(customers []string) (owner []int, count int) {
+// NumberCustomers numbers the customers in order of appearance.
+func NumberCustomers(customers []string) (owner []int, count int) {
 	owner = make([]int, len(customers))
 	numbers := make(map[string]int)
 	for i, c := range customers {
@@ -283,8 +291,8 @@ func numberCustomers(customers []string) (owner []int, count int) {
 	return owner, len(numbers)
 }
 
-// scores returns the scores in the order given.
-func (s *Sample) scores() []float64 {
+// Scores returns the scores in the order given.
+func (s *Sample) Scores() []float64 {
 	out := make([]float64, len(s.row))
 	for i, r := range s.row {
 		out[r] = s.score[i]

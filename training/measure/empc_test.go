@@ -1,4 +1,4 @@
-package training
+package measure
 
 import (
 	"math"
@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// published are the stakes of the measure as its authors have it: a value of
+// published are the Stakes of the measure as its authors have it: a value of
 // 200, an incentive of 10, a contact for 1, γ from Beta(6, 14).
-var published = stakes{gain: 190, churner: 1, stayer: 11, alpha: 6, beta: 14}
+var published = Stakes{Gain: 190, Churner: 1, Stayer: 11, Alpha: 6, Beta: 14}
 
 // The reference values are those that proflogit (the first) and empulse (the
 // others) test themselves with.
@@ -29,7 +29,7 @@ func TestEMPCReference(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, share := s.empc(s.weight, published)
+		got, share := s.EMPC(s.weight, published)
 		t.Logf("%.16g %.16g, off by %g", got, share, got-test.want)
 		if math.Abs(got-test.want) > test.tolerance*test.want || test.share > 0 && math.Abs(share-test.share) > test.tolerance {
 			t.Errorf("%.15g, share %.7f; want %.15g, %.7f", got, share, test.want, test.share)
@@ -50,9 +50,9 @@ func bools(digits string) []bool {
 func TestEMPCIsTheMeanOfTheBest(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	for trial := range 40 {
-		k := stakes{gain: 300 * r.Float64(), churner: 3 * r.Float64(), stayer: 20 * r.Float64(), alpha: 1 + 8*r.Float64(), beta: 1 + 8*r.Float64()}
+		k := Stakes{Gain: 300 * r.Float64(), Churner: 3 * r.Float64(), Stayer: 20 * r.Float64(), Alpha: 1 + 8*r.Float64(), Beta: 1 + 8*r.Float64()}
 		if trial == 0 {
-			k.gain = 0
+			k.Gain = 0
 		}
 		n := 3 + r.IntN(40)
 		p, y, w := make([]float64, n), make([]bool, n), make([]float64, n)
@@ -64,16 +64,16 @@ func TestEMPCIsTheMeanOfTheBest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, share := s.empc(s.weight, k)
+		got, share := s.EMPC(s.weight, k)
 		total, _ := s.sums(s.weight)
 		const steps = 40_000
 		want, wantShare, mass := 0.0, 0.0, 0.0
 		for i := range steps {
 			gamma := (float64(i) + 0.5) / steps
-			density := math.Pow(gamma, k.alpha-1) * math.Pow(1-gamma, k.beta-1)
+			density := math.Pow(gamma, k.Alpha-1) * math.Pow(1-gamma, k.Beta-1)
 			best, taken := 0.0, 0.0
 			s.thresholds(func(_, pos, neg float64) {
-				if v := k.profit(gamma, pos, neg); v > best {
+				if v := k.Profit(gamma, pos, neg); v > best {
 					best, taken = v, pos+neg
 				}
 			})

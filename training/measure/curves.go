@@ -1,4 +1,4 @@
-package training
+package measure
 
 import "math"
 
@@ -48,7 +48,7 @@ const maxPoints = 200
 
 // Curves works out every curve that the rows allow; the others are empty.
 func (s *Sample) Curves(name string) Curves {
-	return Curves{Name: name, BaseRate: s.measure(s.weight).BaseRate, ROC: s.ROC(),
+	return Curves{Name: name, BaseRate: s.Under(s.weight).BaseRate, ROC: s.ROC(),
 		PrecisionRecall: s.PrecisionRecall(), Calibration: s.Calibration(), Deciles: s.Deciles()}
 }
 

@@ -1,4 +1,4 @@
-package training
+package measure
 
 import (
 	"encoding/json"
@@ -107,7 +107,7 @@ func TestMetricsByHand(t *testing.T) {
 			Metrics{0.75, Float((1 + 2.0/3) / 2), nan, nan, nan, 2, 0.5, 4, 2}},
 	}
 	for _, test := range tests {
-		m, err := Measure(test.score, test.label, nil)
+		m, err := Scores(test.score, test.label, nil)
 		if err != nil {
 			t.Errorf("%s: %v", test.name, err)
 			continue
@@ -126,14 +126,14 @@ func TestMetricsByHand(t *testing.T) {
 
 func TestMetricsDoNotDependOnOrderOfRows(t *testing.T) {
 	p, y, _ := made(997, 9) // a prime, so that every cut falls within a row or a tie
-	want, err := Measure(p, y, nil)
+	want, err := Scores(p, y, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	for range 5 {
 		r.Shuffle(len(p), func(i, j int) { p[i], p[j] = p[j], p[i]; y[i], y[j] = y[j], y[i] })
-		got, err := Measure(p, y, nil)
+		got, err := Scores(p, y, nil)
 		if err != nil || !near(float64(got.ECE), float64(want.ECE)) || !near(float64(got.LogLoss), float64(want.LogLoss)) ||
 			got.AUC != want.AUC || got.TopDecileLift != want.TopDecileLift || got.AveragePrecision != want.AveragePrecision {
 			t.Fatalf("shuffled: %+v, want %+v, error %v", got, want, err)
@@ -221,7 +221,7 @@ func TestExtremeWeightsDoNotPanic(t *testing.T) {
 }
 
 func TestMetricsJSON(t *testing.T) {
-	m, err := Measure([]float64{40, 7}, []bool{true, true}, nil)
+	m, err := Scores([]float64{40, 7}, []bool{true, true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
