@@ -30,7 +30,9 @@ type Comparison struct {
 	// ProfitDifference is what contacting by the model's risk and not by the
 	// champion's is worth, as Profit counts it.
 	ProfitDifference measure.Estimate `json:"profit_difference"`
-	Margin           float64          `json:"margin"`
+	// AtCapacity is what both find with the capacity there is.
+	AtCapacity *BothAtCapacity `json:"at_capacity,omitempty"`
+	Margin     float64         `json:"margin"`
 	// Refused says why the model must not take the champion's place.
 	Refused string `json:"refused,omitempty"`
 }
@@ -152,7 +154,10 @@ func (p *Plan) compare(r *Report, probability []float64, test *Data, rows rowsOf
 	}
 	theirs = make([]float64, len(keep))
 	parallel(p.Workers, len(keep), func(k int) { theirs[k] = p.Champion.Score(its.Matrix.Row(keep[k]), nil).Probability })
-	return c, p.measureChampion(c, r, ours, theirs, y, customers)
+	if err := p.measureChampion(c, r, ours, theirs, y, customers); err != nil {
+		return nil, err
+	}
+	return c, p.championAtCapacity(c, r, test, keep, ours, theirs)
 }
 
 func (p *Plan) measureChampion(c *Comparison, r *Report, ours, theirs []float64, y []bool, customers []string) error {

@@ -263,6 +263,6 @@ func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data, population
 		r.Findings = []Finding{}
 	}
 	r.Gate = f.Gate
-	r.Drivers, r.Families = drivers(s, &data.Matrix, p.Workers)
+	r.explain(s, &data.Matrix, p.Workers)
 	return nil
 }

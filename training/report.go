@@ -2,19 +2,12 @@ package training
 
 import (
 	"bytes"
-	"cmp"
-	_ "embed"
-	"encoding/json"
 	"fmt"
-	"html/template"
 	"math"
-	"slices"
 	"strings"
 
 	"churn/event"
-	"churn/features"
 	"churn/model"
-	"churn/training/figure"
 	"churn/training/measure"
 )
 
@@ -57,11 +50,18 @@ type Report struct {
 	// Backtest is the chosen settings at earlier ends of the data, oldest first.
 	Backtest []Month `json:"backtest,omitempty"`
 	// Tried are the settings that competed for a place on the leaderboard.
-	Tried    []Tried    `json:"tried,omitempty"`
-	Drivers  []Driver   `json:"drivers"`
-	Families []Driver   `json:"driver_families"`
-	Findings []Finding  `json:"findings"`
-	Gate     model.Gate `json:"gate"`
+	Tried    []Tried  `json:"tried,omitempty"`
+	Drivers  []Driver `json:"drivers"`
+	Families []Driver `json:"driver_families"`
+	// Explained are the first of Drivers, row by row.
+	Explained []Explained `json:"explained,omitempty"`
+	Findings  []Finding   `json:"findings"`
+	Gate      model.Gate  `json:"gate"`
+	// Plan is how it was trained; an evaluation has none.
+	Plan *Planned `json:"plan,omitempty"`
+	// Program is the version of the program, where it is known. It is not in the
+	// report of a model file, which is the same whoever makes it.
+	Program string `json:"program,omitempty"`
 	// Checked rows have the score of the model where it was trained; see Adopt.
 	Checked int `json:"checked,omitempty"`
 	// DataFingerprint and FeatureFingerprint identify the inputs.
@@ -72,20 +72,38 @@ type Report struct {
 	Features           int    `json:"features"`
 }
 
+// Planned is what of a plan decides the result, beside what the report has.
+type Planned struct {
+	Every      string   `json:"every,omitempty"` // between snapshots; empty for a wide table
+	Snapshots  int      `json:"snapshots,omitzero"`
+	HeldOut    float64  `json:"held_out,omitzero"`
+	Rungs      []string `json:"rungs,omitempty"` // none is all
+	Budget     string   `json:"budget,omitempty"`
+	Replicates int      `json:"replicates"`
+	Capacity   Capacity `json:"capacity"`
+	Segments   []string `json:"segments,omitempty"`
+	Checks     string   `json:"checks"`
+	Backtest   int      `json:"backtest,omitzero"`
+}
+
+// planned notes the plan.
+func (p *Plan) planned(times bool) *Planned {
+	out := &Planned{Rungs: p.Rungs, Replicates: p.Replicates, Capacity: p.Capacity, Segments: p.Segments, Checks: p.Checks, Backtest: p.Backtest}
+	if times {
+		out.Every, out.Snapshots, out.HeldOut = p.Every.String(), p.Snapshots, p.HeldOut
+	}
+	if p.Budget > 0 {
+		out.Budget = p.Budget.String()
+	}
+	return out
+}
+
 // Part is one part of the split.
 type Part struct {
 	Name      string `json:"name"`
 	Rows      int    `json:"rows"`
 	Churners  int    `json:"churners"`
 	Customers int    `json:"customers"`
-}
-
-// Driver is a feature, or a whole family, with its mean absolute contribution in
-// log-odds. What a family's features contribute to one score is summed first.
-type Driver struct {
-	Feature string        `json:"feature,omitempty"`
-	Family  string        `json:"family"`
-	Mean    measure.Float `json:"mean_abs_contribution"`
 }
 
 func partOf(name string, d *Data) Part {
@@ -129,53 +147,6 @@ func (r *Report) kindsText() string {
 	return strings.Join(out, ", ")
 }
 
-// drivers ranks features, and families, by mean absolute contribution over at
-// most 500 rows; the first 20 of each.
-func drivers(s *model.Scorer, m *features.Matrix, workers int) (single, families []Driver) {
-	step := max(1, (m.Rows()+499)/500)
-	phi := make([][]float64, (m.Rows()+step-1)/step)
-	parallel(workers, len(phi), func(k int) {
-		phi[k] = make([]float64, len(m.Features))
-		s.Score(m.Row(k*step), phi[k])
-	})
-	members := map[string][]int{}
-	var order []string // of the first feature of each
-	single = []Driver{}
-	for j, f := range m.Features {
-		if members[f.Family] == nil {
-			order = append(order, f.Family)
-		}
-		members[f.Family] = append(members[f.Family], j)
-		if v := meanSize(phi, []int{j}); v > 0 {
-			single = append(single, Driver{f.Name, f.Family, v})
-		}
-	}
-	families = []Driver{}
-	for _, family := range order {
-		if v := meanSize(phi, members[family]); v > 0 {
-			families = append(families, Driver{"", family, v})
-		}
-	}
-	top := func(d []Driver) []Driver {
-		slices.SortStableFunc(d, func(a, b Driver) int { return cmp.Compare(b.Mean, a.Mean) })
-		return d[:min(len(d), 20)]
-	}
-	return top(single), top(families)
-}
-
-// meanSize is the mean absolute sum of some columns, 0 without rows.
-func meanSize(phi [][]float64, columns []int) measure.Float {
-	total := 0.0
-	for k := range phi {
-		sum := 0.0
-		for _, j := range columns {
-			sum += phi[k][j]
-		}
-		total += math.Abs(sum)
-	}
-	return measure.Float(total / float64(max(len(phi), 1)))
-}
-
 // metricsMap is the head of the report as the manifest carries it.
 func (r *Report) metricsMap() map[string]float64 {
 	m := map[string]float64{}
@@ -197,38 +168,6 @@ func (r *Report) metricsMap() map[string]float64 {
 	return m
 }
 
-//go:embed report.html
-var reportHTML string
-
-var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
-	"pct":  func(v measure.Float) string { return decimal("%.1f %%", 100*float64(v)) },
-	"date": date,
-	"num":  func(v measure.Float) string { return decimal("%.3f", float64(v)) },
-	"est": func(e measure.Estimate) string {
-		if math.IsNaN(float64(e.Value)) {
-			return "not measured"
-		}
-		if math.IsNaN(float64(e.Low)) {
-			return decimal("%.3f", float64(e.Value)) + " (interval: insufficient data)"
-		}
-		return fmt.Sprintf("%.3f [%.3f, %.3f]", e.Value, e.Low, e.High)
-	},
-}).Parse(reportHTML))
-
-func decimal(format string, v float64) string {
-	if math.IsNaN(v) {
-		return "not measured"
-	}
-	return fmt.Sprintf(format, v)
-}
-
-// page is what the template draws.
-type page struct {
-	*Report
-	DefinitionText, KindsText         string
-	ROC, Precision, Calibration, Lift template.HTML
-}
-
 // render fills in the reports of the model.
 func (r *Report) render(m *model.Model) error {
 	f := &m.Manifest
@@ -240,29 +179,6 @@ func (r *Report) render(m *model.Model) error {
 	var err error
 	m.ReportJSON, m.ReportHTML, err = r.Files()
 	return err
-}
-
-// Files are report.json and report.html.
-func (r *Report) Files() (data, html []byte, err error) {
-	if data, err = json.MarshalIndent(r, "", " "); err != nil {
-		return nil, nil, fmt.Errorf("report: %w", err)
-	}
-	p := page{Report: r, DefinitionText: r.Definition.String(), KindsText: r.kindsText()}
-	for _, plot := range []struct {
-		dst  *template.HTML
-		draw func(...measure.Curves) (string, error)
-	}{{&p.ROC, figure.ROC}, {&p.Precision, figure.PrecisionRecall}, {&p.Calibration, figure.Calibration}, {&p.Lift, figure.Lift}} {
-		svg, err := plot.draw(*r.Model.Curves, *r.Rule.Curves)
-		if err != nil {
-			return nil, nil, fmt.Errorf("report: %w", err)
-		}
-		*plot.dst = template.HTML(svg) // drawn here, from numbers and model names
-	}
-	var b bytes.Buffer
-	if err := reportTemplate.Execute(&b, p); err != nil {
-		return nil, nil, fmt.Errorf("report: %w", err)
-	}
-	return data, b.Bytes(), nil
 }
 
 // Head is the first lines of the report in plain text: what a terminal shows
@@ -318,4 +234,11 @@ func interval(e measure.Estimate) string {
 		return "not measured"
 	}
 	return fmt.Sprintf("%.4f [%s, %s]", e.Value, decimal("%.4f", float64(e.Low)), decimal("%.4f", float64(e.High)))
+}
+
+func decimal(format string, v float64) string {
+	if math.IsNaN(v) {
+		return "not measured"
+	}
+	return fmt.Sprintf(format, v)
 }

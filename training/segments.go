@@ -26,6 +26,8 @@ type Segment struct {
 	// LogLoss and ECE are not measured by churn kind: a probability is of any.
 	LogLoss measure.Estimate `json:"log_loss"`
 	ECE     measure.Estimate `json:"ece"`
+	// Bias is the mean probability less the churn rate.
+	Bias measure.Estimate `json:"bias"`
 	// Recall at capacity: the share of these churners who are contacted when the
 	// riskiest of all are.
 	Recall measure.Estimate `json:"recall"`
@@ -168,7 +170,7 @@ func segments(groups []grouping, s []float64, d *Data, picked []float64, boot me
 		if err != nil {
 			return nil, err
 		}
-		seg.BaseRate, seg.LogLoss, seg.ECE = measure.Unmeasured(), measure.Unmeasured(), measure.Unmeasured()
+		seg.BaseRate, seg.LogLoss, seg.ECE, seg.Bias = measure.Unmeasured(), measure.Unmeasured(), measure.Unmeasured(), measure.Unmeasured()
 		out = append(out, seg)
 	}
 	return out, nil
@@ -176,7 +178,7 @@ func segments(groups []grouping, s []float64, d *Data, picked []float64, boot me
 
 // segment measures some rows.
 func segment(by, level string, rows []int, score []float64, d *Data, picked []float64, boot measure.Bootstrap) (Segment, error) {
-	seg := Segment{By: by, Level: level, Rows: len(rows), BaseRate: measure.Unmeasured(), AUC: measure.Unmeasured(), LogLoss: measure.Unmeasured(), ECE: measure.Unmeasured(), Recall: measure.Unmeasured()}
+	seg := Segment{By: by, Level: level, Rows: len(rows), BaseRate: measure.Unmeasured(), AUC: measure.Unmeasured(), LogLoss: measure.Unmeasured(), ECE: measure.Unmeasured(), Bias: measure.Unmeasured(), Recall: measure.Unmeasured()}
 	p, y, contacted := make([]float64, len(rows)), make([]bool, len(rows)), make([]float64, len(rows))
 	customers := make([]string, len(rows))
 	for k, i := range rows {
@@ -195,25 +197,28 @@ func segment(by, level string, rows []int, score []float64, d *Data, picked []fl
 	if err != nil {
 		return seg, err
 	}
-	est, err := boot.Of(customers, 5, func() func(weight, out []float64) {
+	est, err := boot.Of(customers, 6, func() func(weight, out []float64) {
 		var w measure.Drawn
 		return func(weight, out []float64) {
 			w = sm.Draw(w, weight)
 			m := sm.Under(w)
-			var found, all float64
+			var found, all, rows, expected float64
 			for k, v := range weight {
+				rows += v
+				expected += float64(v * p[k])
 				if y[k] {
 					all += v
 					found += float64(v * contacted[k])
 				}
 			}
 			out[0], out[1], out[2], out[3], out[4] = float64(m.BaseRate), float64(m.AUC), float64(m.LogLoss), float64(m.ECE), found/all
+			out[5] = expected/rows - float64(m.BaseRate)
 		}
 	})
 	if err != nil {
 		return seg, err
 	}
-	seg.BaseRate, seg.AUC, seg.LogLoss, seg.ECE, seg.Recall = est[0], est[1], est[2], est[3], est[4]
+	seg.BaseRate, seg.AUC, seg.LogLoss, seg.ECE, seg.Recall, seg.Bias = est[0], est[1], est[2], est[3], est[4], est[5]
 	return seg, nil
 }
 

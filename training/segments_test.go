@@ -128,6 +128,13 @@ func TestSegments(t *testing.T) {
 		if s.AUC.Value != m.AUC || !near(float64(s.Recall.Value), found/float64(churners)) || !(s.AUC.Low <= s.AUC.Value && s.AUC.Value <= s.AUC.High) {
 			t.Errorf("%s: %+v, want AUC %v", name, s, m.AUC)
 		}
+		expected := 0.0
+		for _, v := range p {
+			expected += v / float64(len(p))
+		}
+		if kind := strings.HasPrefix(name, "churn kind"); !kind && !near(float64(s.Bias.Value), expected-float64(churners)/float64(len(p))) || kind != math.IsNaN(float64(s.Bias.Value)) {
+			t.Errorf("%s: %+v, %v expected", name, s.Bias, expected)
+		}
 		if kind := strings.HasPrefix(name, "churn kind"); kind != math.IsNaN(float64(s.LogLoss.Value)) || !kind && s.LogLoss.Value != m.LogLoss {
 			t.Errorf("%s: log loss %v, want %v", name, s.LogLoss.Value, m.LogLoss)
 		}

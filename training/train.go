@@ -386,7 +386,8 @@ func (p *Plan) assemble(engine *features.Engine, best *candidate, pt parts, r *R
 	if err != nil {
 		return nil, fmt.Errorf("the trained model does not pass its own test: %w", err)
 	}
-	r.Drivers, r.Families = drivers(scorer, &pt.test.Matrix, p.Workers)
+	r.explain(scorer, &pt.test.Matrix, p.Workers)
+	r.Plan = p.planned(r.Split != nil)
 	if err := r.render(m); err != nil {
 		return nil, err
 	}

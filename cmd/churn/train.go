@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -223,6 +225,7 @@ func (a *app) trainHistories(ctx context.Context, c *config, h historyFlags, sta
 }
 
 func writeReport(dir string, r *training.Report) error {
+	r.Program = program()
 	data, html, err := r.Files()
 	if err != nil {
 		return err
@@ -235,10 +238,25 @@ func writeReport(dir string, r *training.Report) error {
 		os.WriteFile(filepath.Join(dir, "report.json"), data, 0o644))
 }
 
+// program is the version of this program, as far as its build tells.
+func program() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	text := "churn " + info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && !strings.Contains(info.Main.Version, s.Value[:min(12, len(s.Value))]) {
+			text += ", revision " + s.Value
+		}
+	}
+	return text + ", built with " + info.GoVersion
+}
+
 func (a *app) evaluateCommand() *cobra.Command {
 	var wide tableFlags
 	var h historyFlags
-	var version string
+	var version, report string
 	cmd := &cobra.Command{
 		Use:   "evaluate",
 		Short: "Measure a stored model on the latest data",
@@ -248,15 +266,16 @@ on the customers it was never trained on, against the inactivity rule. With
 		Example: `  churn evaluate --config churn.yaml
   churn evaluate --table new.csv --id customerID --label Churn=Yes --version champion`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.evaluate(cmd.Context(), wide, h, version) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.evaluate(cmd.Context(), wide, h, version, report) },
 	}
 	wide.register(cmd)
 	h.register(cmd)
 	cmd.Flags().StringVar(&version, "version", registry.Champion, "version or alias of the model")
+	cmd.Flags().StringVar(&report, "report", "", "also write report.html and report.json to this directory")
 	return cmd
 }
 
-func (a *app) evaluate(ctx context.Context, wide tableFlags, h historyFlags, version string) (err error) {
+func (a *app) evaluate(ctx context.Context, wide tableFlags, h historyFlags, version, report string) (err error) {
 	if err := errors.Join(wide.check(), h.check(wide)); err != nil {
 		return err
 	}
@@ -299,6 +318,11 @@ func (a *app) evaluate(ctx context.Context, wide tableFlags, h historyFlags, ver
 		}
 	}
 	p.finish()
+	if report != "" {
+		if err := writeReport(report, r); err != nil {
+			return err
+		}
+	}
 	if a.json {
 		return writeJSON(a.stdout, r)
 	}

@@ -35,7 +35,7 @@ var plots = []struct {
 	name string
 	draw func(...measure.Curves) (string, error)
 }{
-	{"ROC", ROC}, {"precision and recall", PrecisionRecall}, {"calibration", Calibration}, {"lift", Lift},
+	{"ROC", ROC}, {"precision and recall", PrecisionRecall}, {"calibration", Calibration}, {"lift", Lift}, {"gains", Gains},
 }
 
 // wellFormed returns the root element, having read the whole document.
@@ -66,7 +66,7 @@ func TestPlots(t *testing.T) {
 			continue
 		}
 		root := wellFormed(t, svg)
-		if root.Name.Local != "svg" || !strings.HasPrefix(svg, "<svg xmlns=") || !strings.Contains(svg, `viewBox="0 0 420 `) || !strings.Contains(svg, `width="100%"`) {
+		if root.Name.Local != "svg" || !strings.HasPrefix(svg, "<svg xmlns=") || !strings.Contains(svg, `viewBox="0 0 380 `) || !strings.Contains(svg, `width="100%"`) {
 			t.Errorf("%s: root is %v", p.name, root)
 		}
 		for _, want := range []string{"champion &lt;b&gt;&amp;amp;&lt;/b&gt;", ">rule<", "#0072B2", "#D55E00"} {
