@@ -5,7 +5,7 @@ PYTHON ?= python3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RUN = testdata/complete_journey/churn.yaml
 
-.PHONY: build run test lint bench fuzz .venv conformance oracle ablation bench-train bench-score bench-features bench-accuracy clean
+.PHONY: build run test lint bench fuzz .venv conformance oracle ablation bench-train bench-score bench-features bench-accuracy browser clean
 
 build:            ## bin/churn
 	$(GO) build -trimpath -o bin/churn ./cmd/churn
@@ -62,6 +62,9 @@ bench-features: .venv ## features against DuckDB and polars: from memory, from f
 
 bench-accuracy: .venv build ## churn train against tuned peers; BENCH='--data DIR'
 	.venv/bin/python training/peers/bench_accuracy.py $(BENCH) bin/churn
+
+browser: .venv build ## reports in an installed Chromium, at several sizes and printed
+	.venv/bin/python training/browser/browser.py bin/churn
 
 clean:            ## what build and run made
 	rm -rf bin run
