@@ -187,22 +187,27 @@ func (r *Report) found() []string {
 		return []string{"What is found with a capacity was not measured."}
 	}
 	text := fmt.Sprintf("Of 100 who are about to leave, it names %s; the rule %s. ", ofHundred(a.Recall), ofHundred(a.RuleRecall))
-	out = append(out, text+apart(a.RecallDifference, "It finds more of them than the rule, surely", "It finds fewer of them than the rule, surely", "Whether it finds more of them than the rule is not certain"))
+	out = append(out, text+apart(a.RecallDifference, "the rule"))
 	switch c := r.Champion; {
 	case c == nil:
 	case c.NotCompared != "":
 		out = append(out, "It was not compared with the champion: "+c.NotCompared+".")
 	case c.AtCapacity != nil:
-		out = append(out, apart(c.AtCapacity.RecallDifference, "It finds more of them than the champion, surely", "It finds fewer of them than the champion, surely", "Whether it finds more of them than the champion is not certain"))
+		out = append(out, apart(c.AtCapacity.RecallDifference, "the champion"))
 	}
 	if a.NoticeNotMeasured != "" {
 		return append(out, "How many are found in time was not measured: "+a.NoticeNotMeasured+".")
 	}
 	var early []string
 	for _, n := range a.Notice {
-		if n.Days > 0 && n.Possible > 0 {
-			early = append(early, fmt.Sprintf("%s at least %d days before (the rule %s; no model could have named more than %.0f)", ofHundred(n.Recall), n.Days, ofHundred(n.Rule), 100*n.Possible))
+		if n.Possible == 0 {
+			continue
 		}
+		when := fmt.Sprintf("at least %d days before", n.Days)
+		if n.Days == 0 {
+			when = "before they left"
+		}
+		early = append(early, fmt.Sprintf("%s %s (the rule %s; no model could have named more than %.0f)", ofHundred(n.Recall), when, ofHundred(n.Rule), 100*n.Possible))
 	}
 	if len(early) > 0 {
 		out = append(out, "In time, each customer counted once and named at any of the days: of 100 who left, "+strings.Join(early, "; ")+".")
@@ -210,19 +215,20 @@ func (r *Report) found() []string {
 	return out
 }
 
-// apart tells which of two finds more, by the interval of the difference.
-func apart(e measure.Estimate, more, fewer, unclear string) string {
+// apart tells whether it finds more than another, by the interval of the difference.
+func apart(e measure.Estimate, than string) string {
+	value, low, high := 100*e.Value, 100*e.Low, 100*e.High
 	switch {
-	case math.IsNaN(float64(e.Low)) || math.IsNaN(float64(e.High)):
-		return unclear + ": the data is insufficient for an interval."
+	case math.IsNaN(float64(low)) || math.IsNaN(float64(high)):
+		return fmt.Sprintf("Whether it finds more of them than %s is not certain: the data is insufficient for an interval.", than)
 	case e == measure.Estimate{}:
-		return "Both find the same."
-	case e.Low > 0:
-		return more + fmt.Sprintf(": by %.0f (%.0f to %.0f) of 100.", 100*e.Value, 100*e.Low, 100*e.High)
-	case e.High < 0:
-		return fewer + fmt.Sprintf(": by %.0f (%.0f to %.0f) of 100.", -100*e.Value, -100*e.High, -100*e.Low)
+		return fmt.Sprintf("It finds as many of them as %s.", than)
+	case low > 0:
+		return fmt.Sprintf("It finds more of them than %s, surely: by %.0f (%.0f to %.0f) of 100.", than, value, low, high)
+	case high < 0:
+		return fmt.Sprintf("It finds fewer of them than %s, surely: by %.0f (%.0f to %.0f) of 100.", than, -value, -high, -low)
 	}
-	return unclear + fmt.Sprintf(": the difference is %.0f (%.0f to %.0f) of 100.", 100*e.Value, 100*e.Low, 100*e.High)
+	return fmt.Sprintf("Whether it finds more of them than %s is not certain: the difference is %.0f (%.0f to %.0f) of 100.", than, value, low, high)
 }
 
 // money is profit per 1,000 rows, and what it assumes.

@@ -65,7 +65,7 @@ func TestSummary(t *testing.T) {
 		"rule: Of 100 it names, 30 (interval: insufficient data) left",
 		"By chance: Of 100 customers drawn by lot, 12 (10 to 14) left",
 		"it names 43 (35 to 50); the rule 28 (22 to 32). It finds more of them than the rule, surely: by 15 (7 to 23) of 100.",
-		"of 100 who left, 20 (10 to 30) at least 14 days before (the rule 5 (0 to 10); no model could have named more than 90).",
+		"of 100 who left, 50 (40 to 60) before they left (the rule 20 (10 to 30); no model could have named more than 100); 20 (10 to 30) at least 14 days before (the rule 5 (0 to 10); no model could have named more than 90).",
 		"Assumed: a contact costs 2 and an incentive 10; a customer who is kept is worth 200. Of 100 contacted who would have left 25 stay; of 100 who would have stayed 1 leave because of it and 50 take the incentive. Basis: a call.",
 		"not measured by a holdout",
 		"this model: 1500 (1000 to 2000)", "rule: 500 (-250 to 1000)", "difference: 1000 (500 to 1500)",

@@ -121,7 +121,7 @@ func swarmed(c *Contributions, x func(float64) float64, height float64, put func
 		rows := bins[b]
 		slices.SortStableFunc(rows, func(i, j int) int { return cmp.Compare(c.Value[i], c.Value[j]) })
 		for i, k := range rows {
-			put(k, x(c.Contribution[k]), step*(float64(i)-float64(len(rows)-1)/2))
+			put(k, x(c.Contribution[k]), float64(step*(float64(i)-float64(len(rows)-1)/2)))
 		}
 	}
 }
@@ -164,7 +164,7 @@ func Dependence(c Contributions) (string, error) {
 			if missing := v != v; missing || c.Levels != nil {
 				// Beside each other: by golden section, which is even and no chance.
 				_, part := math.Modf(float64(k) * 0.6180339887498949)
-				where += width * (2*part - 1)
+				where += float64(width * (2*part - 1))
 				if missing {
 					colour = unordered
 				}
@@ -223,7 +223,7 @@ func (f *figure) values(c Contributions) (place func(float64) float64, right flo
 	low, high = x.Min, x.Max
 	margin := (high - low) / 40
 	x.Min, x.Max = low-margin, high+margin
-	return func(v float64) float64 { return min(max(v, low), high) }, high + 5*margin
+	return func(v float64) float64 { return min(max(v, low), high) }, high + float64(5*margin)
 }
 
 // dots draws round dots, those of one colour as one path: that takes a tenth of

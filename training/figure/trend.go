@@ -95,7 +95,7 @@ func Trend(title, x, y string, labels []string, series ...Steps) (string, error)
 	for i, s := range series {
 		var points plotter.XYs
 		bars := intervals{colour: palette[i%len(palette)]}
-		shift := (float64(i) - float64(len(series)-1)/2) * 0.08
+		shift := float64((float64(i) - float64(len(series)-1)/2) * 0.08)
 		for k, e := range s.Estimates {
 			if v := float64(e.Value); !math.IsNaN(v - v) {
 				points = append(points, plotter.XY{X: float64(k) + shift, Y: v})
