@@ -58,12 +58,11 @@ type Plan struct {
 	Segments []string
 	// Checks is full, or quick to leave out the learning curve; default full.
 	Checks string
-	// Champion, if not nil, is compared with the model on the rows of the test. It
-	// was trained with ChampionHeldOut held out; 0 takes HeldOut. The gate refuses
-	// a model whose log loss is surely more than ChampionMargin above its.
-	Champion        *model.Scorer
-	ChampionHeldOut float64
-	ChampionMargin  float64
+	// Champion, if not nil, is compared with the model on the rows of the test. The
+	// gate refuses a model whose log loss is surely more than ChampionMargin above
+	// its.
+	Champion       *Stored
+	ChampionMargin float64
 	// Progress is told the stage and how far it is; total 0 is unknown.
 	Progress func(stage string, done, total int)
 
@@ -289,7 +288,7 @@ func (p *Plan) conclude(engine *features.Engine, rungs []*candidate, base, best 
 		return nil, nil, err
 	}
 	m, err := p.assemble(engine, best, pt, r)
-	if err != nil || p.Champion == nil || pt.rowsOf == nil {
+	if err != nil || p.Champion == nil || pt.rowsOf.compute == nil {
 		return m, r, err
 	}
 	if r.Champion, err = p.compare(r, probabilities(&best.calibration, best.margins(&pt.test.Matrix, p.Workers)), pt.test, pt.rowsOf); err != nil {
