@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -138,12 +139,14 @@ func (a *app) train(ctx context.Context, wide tableFlags, f trainFlags, h histor
 	}
 	p := a.progress()
 	defer p.finish()
+	begun := time.Now()
 	var m *model.Model
 	var r *training.Report
 	var outline *training.Outline
 	c.Training.backtest = f.backtest
 	start := func(o *training.Outline) error {
 		if outline = o; f.dryRun {
+			o.Reading(time.Since(begun).Seconds())
 			return errDryRun
 		}
 		return nil
@@ -158,9 +161,9 @@ func (a *app) train(ctx context.Context, wide tableFlags, f trainFlags, h histor
 	}
 	p.finish()
 	switch {
-	case err == errDryRun && a.json:
+	case errors.Is(err, errDryRun) && a.json:
 		return writeJSON(a.stdout, outline)
-	case err == errDryRun:
+	case errors.Is(err, errDryRun):
 		_, err = fmt.Fprint(a.stdout, outline)
 		return err
 	case err != nil:
