@@ -63,7 +63,6 @@ func (p *Plan) fromHistories(ctx context.Context, src Source, own *features.Engi
 
 // testRows observes held-out customers.
 func (p *Plan) testRows(ctx context.Context, src Source, e *features.Engine, snapshots []event.Time, stage string) (*Data, error) {
-	p.Progress(stage, 0, 0)
 	o := &Observer{Definition: p.Definition, Snapshots: snapshots, Through: p.Through, HeldOut: p.HeldOut, Seed: p.Seed}
 	d, _, err := compute(ctx, someOf{src, func(id string) bool { return heldOut(id, p.Seed, p.HeldOut) }}, o, e, p.Workers,
 		func(n int) { p.Progress(stage, n, 0) })

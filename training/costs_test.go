@@ -3,6 +3,7 @@ package training
 import (
 	"math"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -45,5 +46,28 @@ func TestPhases(t *testing.T) {
 	w.ends, w.quick = 0, true
 	if phases = w.phases(1); len(phases) != 4 || math.Abs(float64(phases[2].Seconds)-1.25) > 1e-9 {
 		t.Errorf("quick checks without a backtest: %+v", phases)
+	}
+}
+
+// Progress knows from the first how many fits there will be.
+func TestProgressOfFits(t *testing.T) {
+	p := championPlan()
+	var o *Outline
+	p.Start = func(out *Outline) error { o = out; return nil }
+	last := 0
+	var mu sync.Mutex
+	p.Progress = func(stage string, done, total int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if stage == "fitting models" {
+			if total != 12 || done < last { // 5 strengths, 3, 2, 1 and 1
+				t.Errorf("%d of %d fits, after %d of 12", done, total, last)
+			}
+			last = done
+		}
+	}
+	trained(t, championTable(1), p)
+	if o.Fits != 12 || last != 12 {
+		t.Errorf("%d fits of %d that were outlined", last, o.Fits)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"churn/event"
 	"churn/model"
 )
 
@@ -52,6 +53,16 @@ func (s *Stored) plan(p *Plan) {
 	}
 }
 
+// ascending tells whether each instant is after the one before.
+func ascending(times []event.Time) bool {
+	for i := 1; i < len(times); i++ {
+		if times[i] <= times[i-1] {
+			return false
+		}
+	}
+	return true
+}
+
 // scores of the rows.
 func (p *Plan) scores(s *Stored, d *Data) []float64 {
 	out := make([]float64, len(d.Observations))
@@ -76,7 +87,7 @@ func CompareHistories(ctx context.Context, src Source, s *Stored, p Plan) (*Comp
 	case s.Engine().OfTable():
 		c.NotCompared = "the model is of a wide table: name the one with the customers of its test"
 		return c, nil
-	case split == nil || len(split.Test) == 0:
+	case split == nil || len(split.Test) == 0 || len(split.Test) > maxSnapshots || !ascending(split.Test):
 		c.NotCompared = "the report of the model does not tell at which snapshots it was tested"
 		return c, nil
 	}

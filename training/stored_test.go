@@ -73,6 +73,11 @@ func TestCompareHistoriesIsThatOfTraining(t *testing.T) {
 	if c, err := CompareHistories(context.Background(), src, earlier, p); err != nil || !strings.HasPrefix(c.Note, "its data ends later, on ") {
 		t.Errorf("%+v, error %v", c, err)
 	}
+	backwards := *r
+	backwards.Split = &Split{Test: []event.Time{w.Start.Add(300 * event.Day), w.Start.Add(200 * event.Day)}}
+	if c, err := CompareHistories(context.Background(), src, &Stored{earlier.Scorer, &backwards}, p); err != nil || !strings.Contains(c.NotCompared, "does not tell at which snapshots") {
+		t.Errorf("snapshots that no program wrote: %+v, error %v", c, err)
+	}
 	bare := &Stored{earlier.Scorer, &Report{}}
 	if c, err := CompareHistories(context.Background(), src, bare, p); err != nil || !strings.Contains(c.NotCompared, "does not tell at which snapshots") {
 		t.Errorf("without a report: %+v, error %v", c, err)

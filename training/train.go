@@ -69,6 +69,9 @@ type Plan struct {
 	source Source // histories to test back on; nil of what has none
 }
 
+// maxSnapshots that a plan can have.
+const maxSnapshots = 1000
+
 func (p *Plan) defaults() error {
 	if p.Name == "" {
 		p.Name = "churn"
@@ -88,7 +91,7 @@ func (p *Plan) defaults() error {
 	if p.HeldOut < 0.05 || p.HeldOut > 0.5 {
 		return fmt.Errorf("held_out %g: between 0.05 and 0.5", p.HeldOut)
 	}
-	if p.Snapshots < 3 || p.Snapshots > 1000 || p.Every < event.Day || p.Every > 3660*event.Day {
+	if p.Snapshots < 3 || p.Snapshots > maxSnapshots || p.Every < event.Day || p.Every > 3660*event.Day {
 		return fmt.Errorf("%d snapshots every %s: give 3 to 1000, from a day to ten years apart", p.Snapshots, p.Every)
 	}
 	if p.Workers <= 0 {
