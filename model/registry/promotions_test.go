@@ -346,7 +346,7 @@ func TestLog(t *testing.T) {
 		}
 		before = after
 	}
-	if log := checkLog(t, r, 3); log[3].Reason != nasty || log[3].At != day(4) {
+	if log := checkLog(t, r, 4); log[3].Reason != nasty || log[3].At != day(4) {
 		t.Errorf("%+v", log[3])
 	}
 	lines := strings.SplitAfter(before, "\n")
