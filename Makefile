@@ -45,7 +45,7 @@ fuzz:             ## every fuzz target for half a minute
 conformance: .venv ## model/gbdt against LightGBM, XGBoost and shap
 	.venv/bin/python model/gbdt/peers/conformance.py
 
-oracle: .venv build ## features against DuckDB, a matrix in pandas and LightGBM
+oracle: .venv build ## features against DuckDB, matrices and scores in pandas
 	.venv/bin/python features/oracle/oracle.py bin/churn
 
 ablation: build   ## what each family adds, on worlds and real data; FEATURES=mine.yaml CUSTOMERS=20000

@@ -30,6 +30,10 @@ type Adoption struct {
 	Force bool
 }
 
+// adoptedTest is the share of the customers that test a foreign model; the others
+// calibrate it.
+const adoptedTest = 0.5
+
 // Adopt makes a model file of a foreign model. It is calibrated on one half of
 // the customers and tested on the other, by hash, and judged by the same gate
 // as any other. Nothing is trained, and whether the customers were among those
@@ -82,7 +86,7 @@ func Adopt(a Adoption, p Plan) (*model.Model, *Report, error) {
 		}
 	}
 	part := func(test bool) *Data {
-		return data.Rows(func(o *Observation) bool { return heldOut(o.Customer, p.Seed, 0.5) == test })
+		return data.Rows(func(o *Observation) bool { return heldOut(o.Customer, p.Seed, adoptedTest) == test })
 	}
 	pt := parts{calibration: part(false), test: part(true)}
 	if err := r.split(pt); err != nil {

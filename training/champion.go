@@ -37,9 +37,14 @@ type Comparison struct {
 	Refused string `json:"refused,omitempty"`
 }
 
-// rowsOf gives the rows of the test as another engine computes them, in the same
-// order, or an errNotCompared.
-type rowsOf func(e *features.Engine, test *Data) (*Data, error)
+// rowsOf has the rows of the test for the champion.
+type rowsOf struct {
+	// compute gives them as another engine computes them, in the same order, or
+	// an errNotCompared. It is nil where nothing is to be compared.
+	compute func(e *features.Engine, test *Data) (*Data, error)
+	table   *Table  // that they are of; nil of histories
+	share   float64 // of the customers, by hash, who test; 1 where nobody of the table was trained on
+}
 
 // errNotCompared says that there are no rows for the champion.
 type errNotCompared struct{ why string }
@@ -48,18 +53,23 @@ func (e errNotCompared) Error() string { return e.why }
 
 // fromHistories computes the rows of held-out customers anew.
 func (p *Plan) fromHistories(ctx context.Context, src Source, own *features.Engine, s *Split) rowsOf {
-	return func(e *features.Engine, test *Data) (*Data, error) {
+	return rowsOf{share: p.HeldOut, compute: func(e *features.Engine, test *Data) (*Data, error) {
 		if e.Fingerprint() == own.Fingerprint() {
 			return test, nil
 		}
 		if e.OfTable() {
 			return nil, errNotCompared{"it is of a wide table"}
 		}
-		p.Progress("computing the champion's features", 0, 0)
-		o := &Observer{Definition: p.Definition, Snapshots: s.Test, Through: p.Through, HeldOut: p.HeldOut, Seed: p.Seed}
-		d, _, err := compute(ctx, someOf{src, func(id string) bool { return heldOut(id, p.Seed, p.HeldOut) }}, o, e, p.Workers, nil)
-		return d, err
-	}
+		return p.testRows(ctx, src, e, s.Test, "computing the champion's features")
+	}}
+}
+
+// testRows observes held-out customers.
+func (p *Plan) testRows(ctx context.Context, src Source, e *features.Engine, snapshots []event.Time, stage string) (*Data, error) {
+	o := &Observer{Definition: p.Definition, Snapshots: snapshots, Through: p.Through, HeldOut: p.HeldOut, Seed: p.Seed}
+	d, _, err := compute(ctx, someOf{src, func(id string) bool { return heldOut(id, p.Seed, p.HeldOut) }}, o, e, p.Workers,
+		func(n int) { p.Progress(stage, n, 0) })
+	return d, err
 }
 
 // someOf are the histories of some customers.
@@ -77,9 +87,9 @@ func (s someOf) Timelines(ctx context.Context, fn func(*event.Timeline) error) e
 	})
 }
 
-// fromTable computes them from the columns of a wide table.
-func fromTable(t *Table, own *features.Engine) rowsOf {
-	return func(e *features.Engine, test *Data) (*Data, error) {
+// fromTable computes them from the columns of the wide table that the test is of.
+func fromTable(t *Table, own *features.Engine, share float64) rowsOf {
+	return rowsOf{table: t, share: share, compute: func(e *features.Engine, test *Data) (*Data, error) {
 		if e.Fingerprint() == own.Fingerprint() {
 			return test, nil
 		}
@@ -95,22 +105,21 @@ func fromTable(t *Table, own *features.Engine) rowsOf {
 			in[test.Observations[i].Customer] = true
 		}
 		return all.Rows(func(o *Observation) bool { return in[o.Customer] }), nil
-	}
+	}}
 }
 
 // fromMatrix has no rows but its own.
-func fromMatrix(own *features.Engine) rowsOf {
-	return func(e *features.Engine, test *Data) (*Data, error) {
+func fromMatrix(own *features.Engine, heldOut float64) rowsOf {
+	return rowsOf{share: heldOut, compute: func(e *features.Engine, test *Data) (*Data, error) {
 		if e.Fingerprint() == own.Fingerprint() {
 			return test, nil
 		}
 		return nil, errNotCompared{"the matrix does not have its features"}
-	}
+	}}
 }
 
-// compare holds the probabilities of the new model on the test against those of
-// the champion.
-func (p *Plan) compare(r *Report, probability []float64, test *Data, rows rowsOf) (*Comparison, error) {
+// besideChampion begins a comparison, or says that there can be none.
+func (p *Plan) besideChampion() *Comparison {
 	f := p.Champion.Manifest()
 	c := &Comparison{Version: f.Version, Margin: p.ChampionMargin, ProfitDifference: measure.Unmeasured()}
 	if a, b := fmt.Sprintf("%+v", f.Definition), fmt.Sprintf("%+v", p.Definition); a != b {
@@ -118,9 +127,19 @@ func (p *Plan) compare(r *Report, probability []float64, test *Data, rows rowsOf
 		if f.Definition.String() == p.Definition.String() {
 			c.NotCompared = "its definition differs in who is eligible or in what counts"
 		}
+	}
+	return c
+}
+
+// compare holds the probabilities of the new model on the test against those of
+// the champion.
+func (p *Plan) compare(r *Report, probability []float64, test *Data, rows rowsOf) (*Comparison, error) {
+	f := p.Champion.Manifest()
+	c := p.besideChampion()
+	if c.NotCompared != "" {
 		return c, nil
 	}
-	its, err := rows(p.Champion.Engine(), test)
+	its, err := rows.compute(p.Champion.Engine(), test)
 	var none errNotCompared
 	if errors.As(err, &none) {
 		c.NotCompared = none.why
@@ -132,8 +151,11 @@ func (p *Plan) compare(r *Report, probability []float64, test *Data, rows rowsOf
 	if len(its.Observations) != len(test.Observations) {
 		return nil, fmt.Errorf("the champion %s: %d rows of the test, and %d for it", f.Version, len(test.Observations), len(its.Observations))
 	}
-	keep := p.heldOutByBoth(c, test)
-	var ours, theirs []float64
+	keep := p.heldOutByBoth(c, test, rows)
+	if c.NotCompared != "" {
+		return c, nil
+	}
+	var ours []float64
 	var y []bool
 	var customers []string
 	for _, i := range keep {
@@ -152,7 +174,7 @@ func (p *Plan) compare(r *Report, probability []float64, test *Data, rows rowsOf
 		c.NotCompared = fmt.Sprintf("insufficient data: churners %d, stayers %d; %d of each are needed", c.Churners, stayers, minGroup)
 		return c, nil
 	}
-	theirs = make([]float64, len(keep))
+	theirs := make([]float64, len(keep))
 	parallel(p.Workers, len(keep), func(k int) { theirs[k] = p.Champion.Score(its.Matrix.Row(keep[k]), nil).Probability })
 	if err := p.measureChampion(c, r, ours, theirs, y, customers); err != nil {
 		return nil, err
@@ -204,23 +226,38 @@ func (p *Plan) measureChampion(c *Comparison, r *Report, ours, theirs []float64,
 
 // heldOutByBoth lists the rows of customers whom the champion was not trained on
 // either.
-func (p *Plan) heldOutByBoth(c *Comparison, test *Data) []int {
-	f := p.Champion.Manifest()
+func (p *Plan) heldOutByBoth(c *Comparison, test *Data, rows rowsOf) []int {
+	f, r := p.Champion.Manifest(), p.Champion.Report
 	all := make([]int, len(test.Observations))
 	for i := range all {
 		all[i] = i
 	}
-	own, its := p.HeldOut, p.ChampionHeldOut
-	if p.Definition.Kind == "label" {
-		own, its = tableTest, tableTest
-	} else if its == 0 {
-		its = own
-	}
-	switch {
-	case f.Kind == "imported":
-		c.Note = "it was trained elsewhere: whether these customers were trained on is not known, and the figures of the champion may be too good"
+	unknown := func(why string) []int {
+		c.Note = why + ": whether these customers were trained on is not known, and the figures of the champion may be too good"
 		return all
-	case f.Seed == p.Seed && its >= own: // a larger share holds the smaller one
+	}
+	if f.Kind == "imported" {
+		return unknown("it was trained elsewhere")
+	}
+	its := p.Champion.share()
+	if its == 0 {
+		its = p.HeldOut
+	}
+	if t := rows.table; t != nil {
+		switch same := t.Fingerprint == f.DataFingerprint; {
+		case same && r.TestFingerprint != "":
+			c.NotCompared = "it was trained on all customers of this table"
+			return nil
+		case same:
+		case r.TestFingerprint == t.Fingerprint:
+			return all
+		case r.TestFingerprint != "" || rows.share == 1 || !t.Named:
+			return unknown("it was trained on another table")
+		}
+	} else if f.Through > p.Through {
+		c.Note = fmt.Sprintf("its data ends later, on %s: it may have learned from the time of this test", f.Through)
+	}
+	if f.Seed == p.Seed && its >= rows.share { // a larger share holds the smaller one
 		return all
 	}
 	var keep []int
@@ -231,7 +268,10 @@ func (p *Plan) heldOutByBoth(c *Comparison, test *Data) []int {
 			customers[who] = true
 		}
 	}
-	c.Note = fmt.Sprintf("it was trained with seed %d and %g held out, on some customers of this test: only the %d customers held out by both are compared", f.Seed, its, len(customers))
+	if c.Note != "" {
+		c.Note += "; "
+	}
+	c.Note += fmt.Sprintf("it was trained with seed %d and %g held out, on some customers of this test: only the %d customers held out by both are compared", f.Seed, its, len(customers))
 	return keep
 }
 

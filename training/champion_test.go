@@ -31,13 +31,13 @@ func championPlan() Plan {
 	return Plan{Definition: model.Definition{Kind: "label", Label: "churn=yes"}, Rungs: []string{"logistic"}, Replicates: 100, Seed: 1, Checks: "quick"}
 }
 
-func trained(t *testing.T, table *Table, p Plan) (*model.Model, *Report, *model.Scorer) {
+func trained(t *testing.T, table *Table, p Plan) (*model.Model, *Report, *Stored) {
 	t.Helper()
 	m, r, err := TrainTable(context.Background(), table, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := m.Compile()
+	s, err := NewStored(m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestChampionOfHistories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	champion, err := m.Compile()
+	champion, err := NewStored(m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestChampionOfHistories(t *testing.T) {
 		t.Errorf("%+v, want %+v", c, own.Model.Estimates)
 	}
 	// With more held out than the champion had, those of the champion are left.
-	p.HeldOut, p.ChampionHeldOut = 0.3, 0.25
+	p.HeldOut = 0.3
 	if _, r, err = Train(context.Background(), src, p); err != nil || !strings.Contains(r.Champion.Note, "with seed 1 and 0.25 held out") ||
 		r.Champion.Rows != own.Model.Rows || r.Model.Rows <= own.Model.Rows {
 		t.Errorf("%+v, error %v", r.Champion, err)

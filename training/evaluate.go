@@ -166,10 +166,10 @@ func judge(r *Report, base, best *candidate) model.Gate {
 
 // EvaluateHistories measures a stored model on the latest snapshots whose
 // labels are known, on the customers that it was not trained on, against the
-// inactivity rule. The plan gives the end of the data and the snapshots; the
-// definition is the model's own.
-func EvaluateHistories(ctx context.Context, src Source, s *model.Scorer, p Plan) (*Report, error) {
-	p.Definition, p.Seed = s.Manifest().Definition, s.Manifest().Seed
+// inactivity rule, and the champion if the plan has one. The plan gives the end of
+// the data and the snapshots; the definition is the model's own.
+func EvaluateHistories(ctx context.Context, src Source, s *Stored, p Plan) (*Report, error) {
+	s.plan(&p)
 	if err := p.defaults(); err != nil {
 		return nil, err
 	}
@@ -189,13 +189,13 @@ func EvaluateHistories(ctx context.Context, src Source, s *model.Scorer, p Plan)
 	population := populationOf(data)
 	data = data.Rows(func(ob *Observation) bool { return ob.HeldOut })
 	r := &Report{Counts: counts, Split: &Split{Test: split.Test}, Through: p.Through.String()}
-	return r, p.evaluateScorer(r, s, data, population)
+	return r, p.evaluateScorer(r, s, data, population, p.fromHistories(ctx, src, s.Engine(), r.Split))
 }
 
 // EvaluateTable measures a stored model on a wide table with labels, all rows
 // of it. The report warns where it is the table that the model was trained on;
 // whether single customers were is for the caller to know.
-func EvaluateTable(t *Table, s *model.Scorer, p Plan) (*Report, error) {
+func EvaluateTable(t *Table, s *Stored, p Plan) (*Report, error) {
 	p.Definition = s.Manifest().Definition
 	if err := p.defaults(); err != nil {
 		return nil, err
@@ -208,15 +208,19 @@ func EvaluateTable(t *Table, s *model.Scorer, p Plan) (*Report, error) {
 		return nil, err
 	}
 	r := &Report{Customers: len(t.Rows), DataFingerprint: t.Fingerprint}
+	rows := fromTable(t, s.Engine(), 1)
 	if t.Fingerprint == s.Manifest().DataFingerprint {
+		rows = rowsOf{table: t, compute: func(*features.Engine, *Data) (*Data, error) {
+			return nil, errNotCompared{"the model was trained on this very table"}
+		}}
 		r.Findings = append(r.Findings, Finding{"warning", "training data", "table",
 			"the model was trained on this very table: the figures are better than they will be on other customers"})
 	}
-	return r, p.evaluateScorer(r, s, data, nil)
+	return r, p.evaluateScorer(r, s, data, nil, rows)
 }
 
 // evaluateScorer fills in the parts of a report that a finished model allows.
-func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data, population map[event.Time]int) error {
+func (p *Plan) evaluateScorer(r *Report, s *Stored, data *Data, population map[event.Time]int, rows rowsOf) error {
 	f := s.Manifest()
 	r.Name, r.Kind, r.Definition, r.Seed = f.Name, f.Kind, f.Definition, f.Seed
 	r.FeatureFingerprint, r.Features = f.FeatureFingerprint, len(s.Engine().Features())
@@ -224,8 +228,7 @@ func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data, population
 	if n := data.Positives(); n == 0 || n == len(data.Observations) {
 		return fmt.Errorf("there are %d rows with %d churners to test on: nothing can be measured without both kinds", len(data.Observations), n)
 	}
-	score := make([]float64, len(data.Observations))
-	parallel(p.Workers, len(score), func(i int) { score[i] = s.Score(data.Matrix.Row(i), nil).Probability })
+	score := p.scores(s, data)
 	sm, err := measure.NewSample(score, data.Labels(), nil)
 	if err != nil {
 		return err
@@ -263,6 +266,10 @@ func (p *Plan) evaluateScorer(r *Report, s *model.Scorer, data *Data, population
 		r.Findings = []Finding{}
 	}
 	r.Gate = f.Gate
-	r.explain(s, &data.Matrix, p.Workers)
-	return nil
+	r.explain(s.Scorer, &data.Matrix, p.Workers)
+	if p.Champion == nil {
+		return nil
+	}
+	r.Champion, err = p.compare(r, score, data, rows)
+	return err
 }

@@ -30,16 +30,7 @@ func (r *Report) headlines(b *bytes.Buffer) {
 		}
 	}
 	if c := r.Champion; c != nil {
-		switch {
-		case c.NotCompared != "":
-			fmt.Fprintf(b, "champion   not compared: %s\n", c.NotCompared)
-		default:
-			fmt.Fprintf(b, "champion   %s: log loss %s, AUC %s to it on %d rows", c.Version, signed(c.Difference.LogLoss), signed(c.Difference.AUC), c.Rows)
-			if c.Note != "" {
-				fmt.Fprintf(b, "; %s", c.Note)
-			}
-			fmt.Fprintln(b)
-		}
+		fmt.Fprintf(b, "champion   %s\n", c)
 	}
 	if c := r.Checks; c != nil {
 		fmt.Fprintf(b, "checks     AUC with labels shuffled %s, of telling the test from training %s", control(c.LabelShuffled.AUC), control(c.Adversarial.AUC))
@@ -48,6 +39,18 @@ func (r *Report) headlines(b *bytes.Buffer) {
 		}
 		fmt.Fprintln(b)
 	}
+}
+
+// String is the comparison in a line.
+func (c *Comparison) String() string {
+	if c.NotCompared != "" {
+		return "not compared: " + c.NotCompared
+	}
+	out := fmt.Sprintf("%s: log loss %s, AUC %s to it on %d rows", c.Version, signed(c.Difference.LogLoss), signed(c.Difference.AUC), c.Rows)
+	if c.Note != "" {
+		out += "; " + c.Note
+	}
+	return out
 }
 
 // percents is an estimate of a share.

@@ -193,7 +193,14 @@ func (l *ladder) search(ctx context.Context, learners []learner) ([]*trial, []Tr
 		if !slices.ContainsFunc(alive, func(t *trial) bool { return l.rivals(alive, t) > 1 }) {
 			next = folds // nothing left to choose from
 		}
-		total = done + len(alive)*(folds-fold)
+		total = done
+		groups := map[string]int{}
+		for _, t := range alive {
+			groups[t.group]++
+		}
+		for _, n := range groups {
+			total += halvings(n, folds-fold)
+		}
 		l.plan.Progress("fitting models", done, total)
 		if err := l.fit(ctx, alive, fold, next, &done, total); err != nil {
 			return nil, nil, err

@@ -209,7 +209,7 @@ func TrainMatrix(ctx context.Context, d *MatrixData, p Plan) (*model.Model, *Rep
 	if err != nil {
 		return nil, nil, err
 	}
-	return p.finishHistories(ctx, d.Engine, d.Data, r, fromMatrix(d.Engine))
+	return p.finishHistories(ctx, d.Engine, d.Data, r, fromMatrix(d.Engine, p.HeldOut))
 }
 
 // matrix checks that a matrix is what the plan says, and begins the report.

@@ -119,7 +119,7 @@ func searchCost(settings []setting) float64 {
 		for _, s := range group {
 			sum += s.cost
 		}
-		total += sum / float64(len(group)) * float64(halvings(len(group)))
+		total += sum / float64(len(group)) * float64(halvings(len(group), folds))
 	}
 	return total
 }
@@ -127,7 +127,7 @@ func searchCost(settings []setting) float64 {
 // searchFits counts the fits of a search.
 func searchFits(settings []setting) (n int) {
 	for group := range rivalsOf(settings) {
-		n += halvings(len(group))
+		n += halvings(len(group), folds)
 	}
 	return n
 }
@@ -149,9 +149,9 @@ func rivalsOf(settings []setting) iter.Seq[[]setting] {
 }
 
 // halvings counts the fits of so many settings of which half are left out after
-// each fold, until one is left.
-func halvings(alive int) (fits int) {
-	for range folds {
+// each of the folds that are left, until one is left.
+func halvings(alive, left int) (fits int) {
+	for range left {
 		fits += alive
 		alive = (alive + 1) / 2
 	}

@@ -277,7 +277,10 @@ func TrainTable(ctx context.Context, t *Table, p Plan) (*model.Model, *Report, e
 	if err != nil {
 		return nil, nil, err
 	}
-	pt.rowsOf = fromTable(t, engine)
+	pt.rowsOf = fromTable(t, engine, tableTest)
+	if p.TestOn != nil {
+		pt.rowsOf = fromTable(p.TestOn, engine, 1)
+	}
 	return p.finish(ctx, engine, pt, r)
 }
 

@@ -198,7 +198,7 @@ func TestTrainTelco(t *testing.T) {
 	if m, err = model.Read(file); err != nil {
 		t.Fatal(err)
 	}
-	s, err := m.Compile()
+	s, err := NewStored(m)
 	if err != nil {
 		t.Fatal(err)
 	}

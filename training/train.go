@@ -58,17 +58,19 @@ type Plan struct {
 	Segments []string
 	// Checks is full, or quick to leave out the learning curve; default full.
 	Checks string
-	// Champion, if not nil, is compared with the model on the rows of the test. It
-	// was trained with ChampionHeldOut held out; 0 takes HeldOut. The gate refuses
-	// a model whose log loss is surely more than ChampionMargin above its.
-	Champion        *model.Scorer
-	ChampionHeldOut float64
-	ChampionMargin  float64
+	// Champion, if not nil, is compared with the model on the rows of the test. The
+	// gate refuses a model whose log loss is surely more than ChampionMargin above
+	// its.
+	Champion       *Stored
+	ChampionMargin float64
 	// Progress is told the stage and how far it is; total 0 is unknown.
 	Progress func(stage string, done, total int)
 
 	source Source // histories to test back on; nil of what has none
 }
+
+// maxSnapshots that a plan can have.
+const maxSnapshots = 1000
 
 func (p *Plan) defaults() error {
 	if p.Name == "" {
@@ -89,7 +91,7 @@ func (p *Plan) defaults() error {
 	if p.HeldOut < 0.05 || p.HeldOut > 0.5 {
 		return fmt.Errorf("held_out %g: between 0.05 and 0.5", p.HeldOut)
 	}
-	if p.Snapshots < 3 || p.Snapshots > 1000 || p.Every < event.Day || p.Every > 3660*event.Day {
+	if p.Snapshots < 3 || p.Snapshots > maxSnapshots || p.Every < event.Day || p.Every > 3660*event.Day {
 		return fmt.Errorf("%d snapshots every %s: give 3 to 1000, from a day to ten years apart", p.Snapshots, p.Every)
 	}
 	if p.Workers <= 0 {
@@ -289,7 +291,7 @@ func (p *Plan) conclude(engine *features.Engine, rungs []*candidate, base, best 
 		return nil, nil, err
 	}
 	m, err := p.assemble(engine, best, pt, r)
-	if err != nil || p.Champion == nil || pt.rowsOf == nil {
+	if err != nil || p.Champion == nil || pt.rowsOf.compute == nil {
 		return m, r, err
 	}
 	if r.Champion, err = p.compare(r, probabilities(&best.calibration, best.margins(&pt.test.Matrix, p.Workers)), pt.test, pt.rowsOf); err != nil {

@@ -187,12 +187,12 @@ func TestStoredModelScoresAsTrained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scorer, err := m.Compile()
+	scorer, err := NewStored(m)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := s.plan
-	p.Seed = 99 // the model's own counts
+	p.Seed, p.HeldOut = 99, 0.4 // the model's own count
 	r, err := EvaluateHistories(context.Background(), s.src, scorer, p)
 	if err != nil {
 		t.Fatal(err)

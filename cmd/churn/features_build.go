@@ -190,7 +190,7 @@ func (a *app) trainMatrix(ctx context.Context, c *config, paths []string, start 
 	if err != nil {
 		return nil, nil, err
 	}
-	why := a.champion(c, &plan)
+	why := a.champion(c, &plan, "")
 	m, r, err := training.TrainMatrix(ctx, d, plan)
 	notCompared(r, why)
 	return m, r, err

@@ -66,10 +66,10 @@ func (a *app) keep(c *config, m *model.Model, r *training.Report, k *keepFlags, 
 	}
 	var promotion *registry.Promotion
 	var refused error
-	if k.promote && !k.force && r.Champion != nil && r.Champion.Refused != "" {
-		refused = registry.ErrGate
-	} else if k.promote {
-		pr, err := reg.Promote(c.Model, registry.Champion, m.Manifest.Version, change(k.reason, k.force))
+	if k.promote {
+		ch := change(k.reason, k.force)
+		beside(&ch, r.Champion)
+		pr, err := reg.Promote(c.Model, registry.Champion, m.Manifest.Version, ch)
 		switch {
 		case errors.Is(err, registry.ErrGate):
 			refused = err

@@ -21,7 +21,6 @@ func (a *app) modelsCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	var alias, retired, reason string
-	var force bool
 	list := &cobra.Command{Use: "list", Short: "List stored models", Example: "  churn models list --json", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.listModels() }}
 	show := &cobra.Command{Use: "show [VERSION]", Short: "Show a model's manifest and the promotion log",
@@ -29,25 +28,10 @@ func (a *app) modelsCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			return a.showModel(append(args, registry.Champion)[0])
 		}}
-	promote := &cobra.Command{Use: "promote VERSION", Short: "Put a version into use",
-		Long: `Promote points an alias at a version; a running server follows within a second.
-As the champion, a model that did not pass its gate is refused (exit code 3)
-unless --force and --reason are given, which the log keeps. A challenger needs
-no gate: the server scores it beside the champion and only counts.`,
-		Example: `  churn models promote 20171231-0123456789ab --reason "better on November"
-  churn models promote 20171231-0123456789ab --alias challenger --reason "to measure"`, Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if force && reason == "" {
-				return usagef("--force needs --reason")
-			}
-			return a.move(func(r *registry.Registry, name string) (registry.Promotion, error) {
-				return r.Promote(name, alias, args[0], change(reason, force))
-			})
-		}}
 	rollback := &cobra.Command{Use: "rollback", Short: "Go back to the version in use before", Args: cobra.NoArgs,
 		Example: `  churn models rollback --reason "calibration drifted"`,
 		RunE: func(*cobra.Command, []string) error {
-			return a.move(func(r *registry.Registry, name string) (registry.Promotion, error) {
+			return a.move(func(_ *config, r *registry.Registry, name string) (registry.Promotion, error) {
 				return r.Rollback(name, alias, change(reason, false))
 			})
 		}}
@@ -56,19 +40,16 @@ no gate: the server scores it beside the champion and only counts.`,
 does not reach back across it. The champion cannot be retired.`,
 		Example: `  churn models retire --reason "no better than the champion"`,
 		RunE: func(*cobra.Command, []string) error {
-			return a.move(func(r *registry.Registry, name string) (registry.Promotion, error) {
+			return a.move(func(_ *config, r *registry.Registry, name string) (registry.Promotion, error) {
 				return r.Retire(name, retired, change(reason, false))
 			})
 		}}
 	retire.Flags().StringVar(&retired, "alias", registry.Challenger, "alias to take away")
-	for _, c := range []*cobra.Command{promote, rollback} {
-		c.Flags().StringVar(&alias, "alias", registry.Champion, "alias to point")
-	}
-	for _, c := range []*cobra.Command{promote, rollback, retire} {
+	rollback.Flags().StringVar(&alias, "alias", registry.Champion, "alias to point")
+	for _, c := range []*cobra.Command{rollback, retire} {
 		c.Flags().StringVar(&reason, "reason", "", "why, for the promotion log")
 	}
-	promote.Flags().BoolVar(&force, "force", false, "promote even if the gate says no; needs --reason")
-	cmd.AddCommand(list, show, a.diffCommand(), promote, rollback, retire, a.modelsImportCommand(), a.keygenCommand(), a.signCommand(), a.verifyCommand())
+	cmd.AddCommand(list, show, a.diffCommand(), a.promoteCommand(), rollback, retire, a.modelsImportCommand(), a.keygenCommand(), a.signCommand(), a.verifyCommand())
 	return cmd
 }
 
@@ -167,12 +148,15 @@ func (a *app) showModel(version string) error {
 		}
 		rows = append(rows, []string{fmt.Sprintf("promotion %d", p.Seq),
 			fmt.Sprintf("%s %s: %s -> %s by %s%s: %s", p.At, p.Alias, p.From, cmp.Or(p.To, "none"), p.Actor, forced, p.Reason)})
+		if p.Compared != "" {
+			rows = append(rows, []string{"", "champion " + p.Compared})
+		}
 	}
 	return table(a.stdout, rows)
 }
 
 // move changes an alias and tells of it.
-func (a *app) move(f func(*registry.Registry, string) (registry.Promotion, error)) error {
+func (a *app) move(f func(*config, *registry.Registry, string) (registry.Promotion, error)) error {
 	c, err := a.config()
 	if err != nil {
 		return err
@@ -181,12 +165,15 @@ func (a *app) move(f func(*registry.Registry, string) (registry.Promotion, error
 	if err != nil {
 		return err
 	}
-	p, err := f(reg, c.Model)
+	p, err := f(c, reg, c.Model)
 	if err != nil {
 		return err
 	}
 	if a.json {
 		return writeJSON(a.stdout, p)
+	}
+	if p.Compared != "" {
+		fmt.Fprintf(a.stdout, "champion   %s\n", p.Compared)
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s of %s: %s -> %s\n", p.Alias, p.Name, p.From, cmp.Or(p.To, "none"))
 	return err

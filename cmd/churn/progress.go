@@ -35,8 +35,12 @@ func (p *progress) show(stage string, done, total int) {
 			n = -1
 		}
 		p.stage = stage
-		p.bar = progressbar.NewOptions64(n, progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(stage),
-			progressbar.OptionClearOnFinish(), progressbar.OptionShowCount(), progressbar.OptionSetWidth(30))
+		options := []progressbar.Option{progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(stage),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30)}
+		if done > 0 || total > 0 { // else there is nothing to count
+			options = append(options, progressbar.OptionShowCount())
+		}
+		p.bar = progressbar.NewOptions64(n, options...)
 	}
 	// A bar that cannot be drawn must not stop the work.
 	_ = p.bar.Set(done)

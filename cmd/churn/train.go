@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -140,12 +141,14 @@ func (a *app) train(ctx context.Context, wide tableFlags, f trainFlags, h histor
 	}
 	p := a.progress()
 	defer p.finish()
+	begun := time.Now()
 	var m *model.Model
 	var r *training.Report
 	var outline *training.Outline
 	c.Training.backtest = f.backtest
 	start := func(o *training.Outline) error {
 		if outline = o; f.dryRun {
+			o.Reading(time.Since(begun).Seconds())
 			return errDryRun
 		}
 		return nil
@@ -160,9 +163,9 @@ func (a *app) train(ctx context.Context, wide tableFlags, f trainFlags, h histor
 	}
 	p.finish()
 	switch {
-	case err == errDryRun && a.json:
+	case errors.Is(err, errDryRun) && a.json:
 		return writeJSON(a.stdout, outline)
-	case err == errDryRun:
+	case errors.Is(err, errDryRun):
 		_, err = fmt.Fprint(a.stdout, outline)
 		return err
 	case err != nil:
@@ -196,7 +199,7 @@ func (a *app) trainTable(ctx context.Context, c *config, wide tableFlags, test s
 	plan.Features = nil // the table's own columns
 	plan.Economics = &training.Economics{Unknown: "a wide table has no payments, and its label no horizon"}
 	plan.Definition = model.Definition{Kind: "label", Label: wide.label}
-	why := a.champion(c, &plan)
+	why := a.champion(c, &plan, "")
 	m, r, err := training.TrainTable(ctx, t, plan)
 	notCompared(r, why)
 	return m, r, err
@@ -218,7 +221,7 @@ func (a *app) trainHistories(ctx context.Context, c *config, h historyFlags, sta
 		return nil, nil, err
 	}
 	plan.Start = start
-	why := a.champion(c, &plan)
+	why := a.champion(c, &plan, "")
 	m, r, err = training.Train(ctx, src, plan)
 	notCompared(r, why)
 	return m, r, err
@@ -261,8 +264,9 @@ func (a *app) evaluateCommand() *cobra.Command {
 		Use:   "evaluate",
 		Short: "Measure a stored model on the latest data",
 		Long: `Evaluate measures a stored model on the latest snapshots whose labels are known,
-on the customers it was never trained on, against the inactivity rule. With
---table it measures a model of a wide table on all rows of one.`,
+on the customers it was never trained on, against the inactivity rule and, if it
+is another, the champion. With --table it measures a model of a wide table on all
+rows of one.`,
 		Example: `  churn evaluate --config churn.yaml
   churn evaluate --table new.csv --id customerID --label Churn=Yes --version champion`,
 		Args: cobra.NoArgs,
@@ -283,7 +287,7 @@ func (a *app) evaluate(ctx context.Context, wide tableFlags, h historyFlags, ver
 	if err != nil {
 		return err
 	}
-	s, err := a.scorer(c, version)
+	s, err := a.stored(c, version)
 	if err != nil {
 		return err
 	}
@@ -299,9 +303,11 @@ func (a *app) evaluate(ctx context.Context, wide tableFlags, h historyFlags, ver
 		if err != nil {
 			return err
 		}
+		why := a.champion(c, &plan, s.Manifest().Version)
 		if r, err = training.EvaluateTable(t, s, plan); err != nil {
 			return err
 		}
+		notCompared(r, why)
 	} else {
 		src, through, done, err := a.histories(ctx, c, h, p)
 		if err != nil {
@@ -313,9 +319,11 @@ func (a *app) evaluate(ctx context.Context, wide tableFlags, h historyFlags, ver
 			return err
 		}
 		plan.Economics = c.worth(ctx, src, through).economics()
+		why := a.champion(c, &plan, s.Manifest().Version)
 		if r, err = training.EvaluateHistories(ctx, src, s, plan); err != nil {
 			return err
 		}
+		notCompared(r, why)
 	}
 	p.finish()
 	if report != "" {

@@ -306,9 +306,32 @@ def world(name: str, directory: Path) -> bool:
     return not problems
 
 
+def blocks_of(page: str):
+    return re.findall(r"```(python|sh)\n(.*?)```", (ROOT / "docs" / page).read_text(), re.S)
+
+
+def notebook(directory: Path) -> bool:
+    """Runs docs/notebook.md on a world with ids that are easily misread, and holds
+    what it reads against the scores as NDJSON."""
+    churn("simulate", "--out", directory, "--customers", 1200, "--quiet", cwd=directory.parent)
+    for path in directory.glob("*.csv"):
+        path.write_text(path.read_text().replace("C0000003", "NA").replace("C0000", "0000"))
+    churn("import", "--quiet", cwd=directory)
+    churn("train", "--promote", "--force", "--reason", "to be read", "--quiet", cwd=directory)
+    blocks = blocks_of("notebook.md")
+    python = [block for language, block in blocks if language == "python"]
+    for command in [block for language, block in blocks if language == "sh"]:
+        for line in command.splitlines():
+            churn(*line.removeprefix("churn ").split(), "--quiet", cwd=directory)
+    run = subprocess.run([sys.executable, "-W", "error", "-c", "\n".join([*python, (Path(__file__).parent / "notebook.py").read_text()])],
+                         cwd=directory, capture_output=True, text=True)
+    print(f"docs/notebook.md: {len(blocks)} blocks run" if run.returncode == 0 else f"docs/notebook.md: {run.stderr}")
+    return run.returncode == 0 and len(python) > 0
+
+
 def documented(directory: Path) -> bool:
     """Runs the Python and the shell commands of docs/features.md beside a matrix."""
-    blocks = re.findall(r"```(python|sh)\n(.*?)```", (ROOT / "docs" / "features.md").read_text(), re.S)
+    blocks = blocks_of("features.md")
     (directory / "bin").mkdir()
     (directory / "bin" / "churn").symlink_to(CHURN)
     path = f"{directory / 'bin'}{os.pathsep}{os.environ['PATH']}"
@@ -328,7 +351,7 @@ def main() -> int:
         churn("simulate", "--out", late, "--world", "late", "--customers", 400, "--quiet", cwd=work)
         drawn.mkdir()
         rough(drawn)
-        return 0 if all([world("simulated, recorded late", late), world("rough", drawn), documented(late)]) else 1
+        return 0 if all([world("simulated, recorded late", late), world("rough", drawn), documented(late), notebook(Path(work) / "notebook")]) else 1
 
 
 if __name__ == "__main__":

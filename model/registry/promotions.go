@@ -22,6 +22,9 @@ type Change struct {
 	Reason string
 	// Force promotes past a gate that said no; it needs a reason.
 	Force bool
+	// Compared says how the model does beside the champion, for the log, and
+	// Refused, if not empty, that it must not take its place.
+	Compared, Refused string
 }
 
 // maxReason bounds the length of a reason and of an actor in bytes.
@@ -31,15 +34,15 @@ func (c *Change) check(alias string) error {
 	if !model.NamePattern.MatchString(alias) || model.VersionPattern.MatchString(alias) {
 		return fmt.Errorf("alias %.80q: use a-z, 0-9, '_', '-', and not the form of a version", alias)
 	}
-	if len(c.Reason) > maxReason || len(c.Actor) > maxReason {
-		return fmt.Errorf("reason and actor can have %d bytes", maxReason)
+	if len(c.Reason) > maxReason || len(c.Actor) > maxReason || len(c.Compared) > maxReason {
+		return fmt.Errorf("reason, actor and comparison can have %d bytes", maxReason)
 	}
 	return nil
 }
 
 // Promote points an alias at a version. The model is loaded and tested first;
-// as the champion, one that did not pass its gate is refused with ErrGate
-// unless forced. A challenger is there to be measured, so it needs no gate.
+// as the champion, one that did not pass its gate or the comparison is refused
+// with ErrGate unless forced. A challenger is there to be measured, so it needs no gate.
 func (r *Registry) Promote(name, alias, version string, c Change) (Promotion, error) {
 	if err := c.check(alias); err != nil {
 		return Promotion{}, err
@@ -54,13 +57,19 @@ func (r *Registry) Promote(name, alias, version string, c Change) (Promotion, er
 	if _, err := m.Compile(); err != nil {
 		return Promotion{}, fmt.Errorf("%s %s: %w", name, version, err)
 	}
-	gate := m.Manifest.Gate
-	refused := alias == Champion && !gate.Passed
+	var no []string
+	if gate := m.Manifest.Gate; !gate.Passed {
+		no = append(no, gate.Reasons...)
+	}
+	if c.Refused != "" {
+		no = append(no, c.Refused)
+	}
+	refused := alias == Champion && (!m.Manifest.Gate.Passed || c.Refused != "")
 	if refused && !c.Force {
-		return Promotion{}, fmt.Errorf("%w: %s", ErrGate, strings.Join(gate.Reasons, "; "))
+		return Promotion{}, fmt.Errorf("%w: %s", ErrGate, strings.Join(no, "; "))
 	}
 	p := Promotion{At: c.At, Actor: c.Actor, Alias: alias, Name: name, To: m.Manifest.Version,
-		Reason: c.Reason, Forced: refused, Metrics: m.Manifest.Metrics}
+		Reason: c.Reason, Compared: c.Compared, Forced: refused, Metrics: m.Manifest.Metrics}
 	if err := r.locked(name, func(root *os.Root) error { return record(root, &p) }); err != nil {
 		return Promotion{}, err
 	}

@@ -224,7 +224,7 @@ func TestGateOfChallengers(t *testing.T) {
 	m := testModel(t, "m", 1)
 	m.Manifest.Gate = model.Gate{Reasons: []string{"worse than the rule"}}
 	version := put(t, r, m)
-	if p, err := r.Promote("m", Challenger, version, Change{Reason: "to measure"}); err != nil || p.Forced || p.To != version {
+	if p, err := r.Promote("m", Challenger, version, Change{Reason: "to measure", Refused: "worse than the champion"}); err != nil || p.Forced || p.To != version {
 		t.Errorf("%+v, %v", p, err)
 	}
 	if p, err := r.Promote("m", Champion, Challenger, Change{Reason: "it won"}); !errors.Is(err, ErrGate) {
@@ -265,7 +265,20 @@ func TestGate(t *testing.T) {
 	if p, err := r.Promote("m", Champion, passed, Change{Reason: "sure", Force: true}); err != nil || p.Forced {
 		t.Errorf("%+v, %v", p, err)
 	}
-	log := checkLog(t, r, 2)
+	// Nor may one that is worse than the champion, but by force.
+	worse := put(t, r, testModel(t, "m", 3))
+	beside := Change{Reason: "please", Compared: "log loss +0.1", Refused: "worse than the champion"}
+	if p, err := r.Promote("m", Champion, worse, beside); !errors.Is(err, ErrGate) || !strings.HasSuffix(err.Error(), ": worse than the champion") {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if _, err := r.Promote("m", Champion, version, beside); err == nil || !strings.HasSuffix(err.Error(), "a leak; worse than the champion") {
+		t.Error(err)
+	}
+	beside.Force = true
+	if p, err := r.Promote("m", Champion, worse, beside); err != nil || !p.Forced || p.Compared != "log loss +0.1" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	log := checkLog(t, r, 3)
 	want := Promotion{Seq: 1, At: day(5), Actor: "ann", Alias: Champion, Name: "m", To: version, Reason: "no other", Forced: true,
 		Metrics: map[string]float64{"margin": 1}}
 	if !reflect.DeepEqual(log[0], want) {

@@ -76,8 +76,9 @@ type Promotion struct {
 	From     string             `json:"from"` // version before; empty for the first
 	To       string             `json:"to"`   // empty when the alias was retired
 	Reason   string             `json:"reason"`
-	Forced   bool               `json:"forced,omitzero"`   // past a gate that said no
-	Rollback bool               `json:"rollback,omitzero"` // back to what was before From
+	Compared string             `json:"compared,omitempty"` // how it did beside From
+	Forced   bool               `json:"forced,omitzero"`    // past a gate that said no
+	Rollback bool               `json:"rollback,omitzero"`  // back to what was before From
 	Metrics  map[string]float64 `json:"metrics,omitempty"`
 }
 
