@@ -106,6 +106,7 @@ func Adopt(a Adoption, p Plan) (*model.Model, *Report, error) {
 		base = fitPrior()
 	}
 	p.Progress("calibrating", 0, 0)
+	c.chosen = true
 	rungs := []*candidate{base, c}
 	for _, rung := range rungs {
 		rung.calibrate(rung.margins(&pt.calibration.Matrix, p.Workers), pt.calibration, p.Seed)

@@ -39,7 +39,7 @@ func date(t event.Time) string { return t.String()[:len("2006-01-02")] }
 // backtest fits the chosen settings at earlier ends of the data, a step apart,
 // and tests each on what came next (rolling origin: Tashman, International
 // Journal of Forecasting 2000).
-func (p *Plan) backtest(ctx context.Context, src Source, chosen []setting) ([]Month, error) {
+func (p *Plan) backtest(ctx context.Context, src Source, chosen *candidate) ([]Month, error) {
 	var out []Month
 	for i := p.Backtest - 1; i >= 0; i-- {
 		p.Progress("backtest", p.Backtest-1-i, p.Backtest)
@@ -56,7 +56,7 @@ func (p *Plan) backtest(ctx context.Context, src Source, chosen []setting) ([]Mo
 }
 
 // month is a backtest at the end of the plan's data.
-func (p *Plan) month(ctx context.Context, src Source, chosen []setting) (*Month, error) {
+func (p *Plan) month(ctx context.Context, src Source, chosen *candidate) (*Month, error) {
 	m := &Month{Through: p.Through}
 	snapshots := Snapshots(&p.Definition, p.Through, p.Every, p.Snapshots)
 	split, err := SplitByTime(&p.Definition, snapshots)
@@ -75,17 +75,20 @@ func (p *Plan) month(ctx context.Context, src Source, chosen []setting) (*Month,
 		m.Why = err.Error()
 		return m, nil
 	}
-	base, best, err := p.refit(ctx, pt, chosen)
-	if err != nil {
-		return nil, err
+	base := p.base(pt.train)
+	base.calibrate(base.margins(&pt.calibration.Matrix, p.Workers), pt.calibration, p.Seed)
+	best := base
+	if chosen.bag != nil {
+		if best, err = p.again(ctx, pt, chosen); err != nil {
+			return nil, err
+		}
 	}
 	return m, p.measure(m, base, best, pt.test)
 }
 
 // observe computes the rows of a split, with levels frozen on its training part.
 func (p *Plan) observe(ctx context.Context, src Source, split Split) (*Data, error) {
-	var times []event.Time
-	times = append(append(append(times, split.Train...), split.Calibration...), split.Test...)
+	times := append(split.BeforeTest(), split.Test...)
 	o := &Observer{Definition: p.Definition, Snapshots: times, Through: p.Through, HeldOut: p.HeldOut, Seed: p.Seed}
 	engine, _, err := prepare(ctx, src, p, split, o)
 	if err != nil {
@@ -93,40 +96,6 @@ func (p *Plan) observe(ctx context.Context, src Source, split Split) (*Data, err
 	}
 	data, _, err := compute(ctx, src, o, engine, p.Workers, nil)
 	return data, err
-}
-
-// refit fits settings that were chosen before, blended if there are several, and
-// calibrates. What to beat comes with it.
-func (p *Plan) refit(ctx context.Context, pt parts, chosen []setting) (base, best *candidate, err error) {
-	base = p.base(pt.train)
-	best = base
-	if len(chosen) > 0 {
-		l := newLadder(p, pt.train)
-		var learners []learner
-		for _, s := range chosen {
-			learners = append(learners, l.learner(s))
-		}
-		fits, _, err := l.search(ctx, learners)
-		if err != nil {
-			return nil, nil, err
-		}
-		var parts []*candidate
-		for _, t := range fits {
-			parts = append(parts, l.candidate(t))
-		}
-		if best = parts[0]; len(parts) > 1 {
-			if mixed := blend(parts, l.y); mixed != nil {
-				best = mixed
-			}
-		}
-		if err := best.compile(); err != nil {
-			return nil, nil, err
-		}
-	}
-	for _, c := range []*candidate{base, best} {
-		c.calibrate(c.margins(&pt.calibration.Matrix, p.Workers), pt.calibration, p.Seed)
-	}
-	return base, best, nil
 }
 
 // measure fills in what was measured of a month.

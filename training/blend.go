@@ -35,7 +35,12 @@ func blend(parts []*candidate, y []bool) *candidate {
 	if slices.ContainsFunc(weights, func(w float64) bool { return !(w >= minWeight) || math.IsInf(w, 0) }) {
 		return nil
 	}
-	c := &candidate{kind: "blend", out: make([]float64, len(y))}
+	return mixture(parts, weights)
+}
+
+// mixture adds candidates up in log-odds.
+func mixture(parts []*candidate, weights []float64) *candidate {
+	c := &candidate{kind: "blend", shares: weights, out: make([]float64, len(parts[0].out))}
 	var names []string
 	for k, part := range parts {
 		w := weights[k]

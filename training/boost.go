@@ -61,12 +61,18 @@ func (b boosting) String() string {
 func boostings(rows int) []boosting {
 	s, l := gbdt.Symmetric, gbdt.LeafWise
 	few := func(b boosting) boosting { b.share = 0.25; return b }
+	// Where what decides is a few sharp rules, small leaves without a penalty find
+	// them: on noise they lose the search.
+	sharp := func(b boosting) boosting { b.l2, b.minRows = 0, 0.2; return b }
+	sharpest := func(b boosting) boosting { b.share, b.l2, b.minRows = 1, 0, 0.1; return b }
 	switch {
 	case rows < 10_000:
-		return []boosting{usual(s, 4), usual(s, 3), usual(s, 6), few(usual(s, 4)),
-			usual(l, 8), usual(l, 4), usual(l, 16), usual(l, 31), few(usual(l, 8))}
+		return []boosting{usual(s, 4), usual(s, 3), sharp(usual(s, 6)), usual(s, 6), few(usual(s, 4)),
+			sharpest(usual(s, 6)), sharp(usual(s, 4)), sharp(usual(s, 8)),
+			usual(l, 8), usual(l, 4), sharp(usual(l, 16)), usual(l, 16), few(usual(l, 8)), usual(l, 31), sharp(usual(l, 31))}
 	case rows < 100_000:
-		return []boosting{usual(s, 4), usual(s, 6), usual(s, 3), usual(l, 12), usual(l, 24), usual(l, 6)}
+		return []boosting{usual(s, 4), usual(s, 6), usual(s, 3), few(usual(s, 4)), sharp(usual(s, 6)), sharpest(usual(s, 6)),
+			usual(l, 12), usual(l, 24), usual(l, 6), few(usual(l, 12)), sharp(usual(l, 24))}
 	default:
 		return []boosting{usual(s, 6), usual(l, 31)}
 	}

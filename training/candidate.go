@@ -15,6 +15,9 @@ type candidate struct {
 	kind        string    // rule, prior, logistic, forest, boosting, blend, imported
 	group       string    // of learners, of which it was the best; see blends
 	settings    []setting // what was fitted, of a blend several
+	shares      []float64 // weights of these in a blend
+	chosen      bool      // of the rungs
+	again       bool      // what was chosen, fitted to all that is known before the test
 	linear      *model.Linear
 	forest      *gbdt.Forest
 	trees       *gbdt.Compiled // forest, made for scoring: see compile

@@ -18,11 +18,14 @@ type Rung struct {
 	Calibrations       []Calibrated    `json:"calibrations"`
 	Test               measure.Metrics `json:"test"`
 	// AUC and LogLoss of the test with intervals, and Behind, by how much the log
-	// loss is above that of the chosen rung on the same rows.
+	// loss is above that of the model on the same rows.
 	AUC     measure.Estimate `json:"auc"`
 	LogLoss measure.Estimate `json:"log_loss"`
 	Behind  measure.Estimate `json:"log_loss_behind"`
-	Chosen  bool             `json:"chosen"`
+	// Chosen is the rung that was taken. Again is the same fitted to all that is
+	// known before the test: then that is the model.
+	Chosen bool `json:"chosen"`
+	Again  bool `json:"again,omitzero"`
 	// Seconds are those of fitting, of all processors together, and of its parts
 	// for a blend. They are not in the report: the same training takes another
 	// time each time.
@@ -47,7 +50,7 @@ func (p *Plan) leaderboard(rungs []*candidate, samples []*measure.Sample, best *
 		}
 		out = append(out, Rung{Name: c.name, Kind: c.kind, CalibrationLogLoss: measure.Float(c.cvLogLoss), Calibration: c.calibration.Kind,
 			Calibrations: c.calibrations, Test: samples[i].Metrics(), AUC: own.AUC, LogLoss: own.LogLoss, Behind: behind.LogLoss,
-			Chosen: samples[i] == best, Seconds: c.seconds})
+			Chosen: c.chosen, Again: c.again, Seconds: c.seconds})
 	}
 	return out, nil
 }
@@ -61,6 +64,8 @@ func (r *Report) Board() string {
 		mark := ""
 		if rung.Chosen {
 			mark = "chosen"
+		} else if rung.Again {
+			mark = "the model"
 		}
 		seconds := "-"
 		if rung.Seconds > 0 {

@@ -40,7 +40,7 @@ func sizeOf(train *Data, base *candidate) size {
 
 // strengths of the logistic regression that compete, the weakest model first;
 // small data gets the first only.
-var strengths = []float64{0.001, 0.003, 0.01, 0.03, 0.1}
+var strengths = []float64{0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1}
 
 // settings are what competes: all that the size of the data allows, those that
 // are usual first, and where the budget has room for more, draws of others. The

@@ -2,6 +2,7 @@ package training
 
 import (
 	"fmt"
+	"slices"
 
 	"churn/event"
 	"churn/model"
@@ -48,6 +49,18 @@ func SplitByTime(d *model.Definition, snapshots []event.Time) (Split, error) {
 			"%d snapshots, and a label is known %s after its snapshot; use more or closer snapshots, a shorter horizon, or more history", len(snapshots), known)
 	}
 	return s, nil
+}
+
+// BeforeTest lists the snapshots whose labels are known when the test begins:
+// those of training and calibration, and what was purged between them.
+func (s *Split) BeforeTest() []event.Time {
+	out := slices.Clone(s.Train)
+	for _, t := range s.Purged {
+		if t < s.Calibration[0] {
+			out = append(out, t)
+		}
+	}
+	return append(out, s.Calibration...)
 }
 
 // contains tells whether t is one of the instants.

@@ -135,6 +135,7 @@ func (p *Plan) tries(rung string) bool { return p.Rungs == nil || slices.Contain
 type parts struct {
 	train       *Data // nil for a model that was trained elsewhere
 	calibration *Data // nil for a wide table: training rows calibrate, scored by members that never saw them
+	before      *Data // all that is known before the test, of customers not held out; nil where there is no time
 	test        *Data // later snapshots of customers never trained on
 	seen        *Data // later snapshots of customers trained on; nil for a wide table
 	set         *features.Set
@@ -199,7 +200,8 @@ func divide(data *Data, s *Split) parts {
 	in := func(times []event.Time, heldOut bool) *Data {
 		return data.Rows(func(ob *Observation) bool { return ob.HeldOut == heldOut && contains(times, ob.At) })
 	}
-	return parts{train: in(s.Train, false), calibration: in(s.Calibration, false), test: in(s.Test, true), seen: in(s.Test, false)}
+	return parts{train: in(s.Train, false), calibration: in(s.Calibration, false), before: in(s.BeforeTest(), false),
+		test: in(s.Test, true), seen: in(s.Test, false)}
 }
 
 // prepare reads all histories once: the set is frozen on what training may
@@ -252,8 +254,15 @@ func (p *Plan) finish(ctx context.Context, engine *features.Engine, pt parts, r 
 	if err != nil {
 		return nil, nil, err
 	}
+	chosen := best
+	if pt.before != nil && chosen.bag != nil {
+		if best, err = p.again(ctx, pt, chosen); err != nil {
+			return nil, nil, err
+		}
+		rungs = append(rungs, best)
+	}
 	if p.Backtest > 0 && p.source != nil {
-		if r.Backtest, err = p.backtest(ctx, p.source, best.settings); err != nil {
+		if r.Backtest, err = p.backtest(ctx, p.source, chosen); err != nil {
 			return nil, nil, fmt.Errorf("backtest: %w", err)
 		}
 	}
@@ -269,7 +278,7 @@ func (r *Report) split(pt parts) error {
 	for _, part := range []struct {
 		name string
 		data *Data
-	}{{"training", pt.train}, {"calibration", pt.calibration}, {"test", pt.test}} {
+	}{{"training", pt.train}, {"calibration", pt.calibration}, {"before the test", pt.before}, {"test", pt.test}} {
 		if part.data == nil {
 			continue
 		}
@@ -324,14 +333,16 @@ func (p *Plan) choose(rungs []*candidate, pt parts) ([]*candidate, *candidate, e
 		rungs[i].calibrate(margins, rows, p.Seed)
 	})
 	fitted := slices.DeleteFunc(slices.Clone(rungs), func(c *candidate) bool { return c.bag == nil })
-	if len(fitted) == 0 {
-		return rungs, rungs[0], nil
+	best := rungs[0]
+	if len(fitted) > 0 {
+		var losses [][]float64
+		for _, c := range fitted {
+			losses = append(losses, c.losses)
+		}
+		best = fitted[simplest(losses, rows.Customers())]
 	}
-	var losses [][]float64
-	for _, c := range fitted {
-		losses = append(losses, c.losses)
-	}
-	return rungs, fitted[simplest(losses, rows.Customers())], nil
+	best.chosen = true
+	return rungs, best, nil
 }
 
 // blends mixes the best rungs of their groups.
