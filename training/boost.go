@@ -74,7 +74,8 @@ func boostings(rows int) []boosting {
 		return []boosting{usual(s, 4), usual(s, 6), usual(s, 3), few(usual(s, 4)), sharp(usual(s, 6)), sharpest(usual(s, 6)),
 			usual(l, 12), usual(l, 24), usual(l, 6), few(usual(l, 12)), sharp(usual(l, 24))}
 	default:
-		return []boosting{usual(s, 6), usual(l, 31)}
+		slow := func(b boosting) boosting { b.share, b.rate = 0.25, 0.5; return b }
+		return []boosting{usual(s, 6), slow(usual(s, 6)), usual(l, 31), slow(usual(l, 16))}
 	}
 }
 

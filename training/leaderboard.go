@@ -55,6 +55,21 @@ func (p *Plan) leaderboard(rungs []*candidate, samples []*measure.Sample, best *
 	return out, nil
 }
 
+// Final is the rung that is the model: what was chosen, fitted again where there
+// are later rows to fit to. nil without a leaderboard.
+func (r *Report) Final() *Rung {
+	var out *Rung
+	for i := range r.Leaderboard {
+		if rung := &r.Leaderboard[i]; rung.Again || rung.Chosen && out == nil {
+			out = rung
+		}
+	}
+	return out
+}
+
+// IsFinal tells whether a rung is the model.
+func (r *Report) IsFinal(i int) bool { return &r.Leaderboard[i] == r.Final() }
+
 // Board is the leaderboard as a terminal shows it.
 func (r *Report) Board() string {
 	var b strings.Builder
@@ -62,10 +77,11 @@ func (r *Report) Board() string {
 	for i := range r.Leaderboard {
 		rung := &r.Leaderboard[i]
 		mark := ""
-		if rung.Chosen {
-			mark = "chosen"
-		} else if rung.Again {
+		switch {
+		case r.IsFinal(i):
 			mark = "the model"
+		case rung.Chosen:
+			mark = "chosen"
 		}
 		seconds := "-"
 		if rung.Seconds > 0 {

@@ -43,6 +43,11 @@ func TestSplitByTimeProperties(t *testing.T) {
 		if !slices.Equal(got, all) {
 			t.Fatalf("parts hold %v of %v", got, all)
 		}
+		// All whose labels are known when the test begins, and no other.
+		known := slices.DeleteFunc(slices.Clone(all), func(t event.Time) bool { return t.Add(span(&d)) > s.Test[0] })
+		if before := s.BeforeTest(); !slices.Equal(before, known) {
+			t.Fatalf("before the test %v, known %v", before, known)
+		}
 		for _, part := range [][]event.Time{s.Train, s.Calibration, s.Test, s.Purged} {
 			if !slices.IsSorted(part) {
 				t.Fatalf("part %v is out of order", part)

@@ -145,7 +145,11 @@ func (r *Report) whom() []string {
 	case r.Split == nil:
 		out = append(out, "The table has no times: nothing shows that the model predicts what was still to come.")
 	case len(r.Split.Train) > 0:
-		out = append(out, fmt.Sprintf("Trained as of %s; tested later, as of %s.", period(r.Split.Train), period(r.Split.Test)))
+		trained := r.Split.Train
+		if final := r.Final(); final != nil && final.Again {
+			trained = r.Split.BeforeTest()
+		}
+		out = append(out, fmt.Sprintf("Trained as of %s; tested later, as of %s.", period(trained), period(r.Split.Test)))
 	default:
 		out = append(out, "Tested as of "+period(r.Split.Test)+".")
 	}

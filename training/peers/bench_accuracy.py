@@ -96,7 +96,7 @@ def division(data, name: str, seed: int, o, results: Results) -> dict[str, dict]
                     say(f"{name}, division {seed}: {title}")
                     return json.loads(sets.run(sys.executable, HERE / "learners.py", peer, work, trials, seed)["out"])
 
-                key = [peer, rows, done[CHURN]["split"], seed, trials, sha(HERE / "learners.py")]
+                key = [peer, rows, done[CHURN]["split"], done[CHURN]["parts"], seed, trials, sha(HERE / "learners.py")]
                 done[title] = results.get(theirs, key, set=name, seed=seed, engine=title)
         return done
 
@@ -116,7 +116,7 @@ def table(measured: dict[str, list[dict[str, dict]]]):
     ranks = {}
     for name, divisions in measured.items():
         parts = divisions[0][CHURN]["parts"]
-        test, train = parts["test"], sum(n for part, n in parts.items() if part != "test")
+        test, train = parts["test"], parts["train"]
         means = {}
         for engine in divisions[0]:
             of = lambda what, engine=engine: [d[engine][what] for d in divisions]
@@ -140,9 +140,9 @@ def table(measured: dict[str, list[dict[str, dict]]]):
     print("\n| set | rows to train on, churners | rows of the test, churners | divisions | churn chose |\n|---|---|---|---|---|")
     for name, divisions in measured.items():
         ours = [d[CHURN] for d in divisions]
-        total = lambda what, test: round(statistics.mean(sum(n for part, n in r[what].items() if (part == "test") == test) for r in ours))
+        total = lambda what, part: round(statistics.mean(r[what][part] for r in ours))
         kinds = statistics.multimode(r["model"].split(",")[0].split(":")[0] for r in ours)
-        print(f"| {name} | {total('parts', False):,}, {total('churners', False):,} | {total('parts', True):,}, {total('churners', True):,} | {len(ours)} | {', '.join(kinds)} |")
+        print(f"| {name} | {total('parts', 'train'):,}, {total('churners', 'train'):,} | {total('parts', 'test'):,}, {total('churners', 'test'):,} | {len(ours)} | {', '.join(kinds)} |")
 
 
 def accuracy(o, results: Results):
@@ -197,8 +197,7 @@ def bayes(o, results: Results):
                         "lost": log_loss(y, p) - log_loss(y, best)}
 
             r = results.get(ours, ["bayes", rows, sha(o.churn)], set=name, customers=customers, engine=CHURN)
-        train = sum(n for part, n in r["parts"].items() if part != "test")
-        print(f"| {name} | {train:,} | {r['rows']:,}, {r['left']:,} | {r['best']:.4f} | {r['auc']:.4f} | {r['best'] - r['auc']:.4f} "
+        print(f"| {name} | {r['parts']['train']:,} | {r['rows']:,}, {r['left']:,} | {r['best']:.4f} | {r['auc']:.4f} | {r['best'] - r['auc']:.4f} "
               f"({r['low']:.4f} to {r['high']:.4f}) | {r['lost']:.4f} | {r['wall']:.0f} | {r['cpu']:.0f} |", flush=True)
         if r["without_oracle"]:
             say(f"{name}: {r['without_oracle']} rows of the test have no best possible score and are left out")

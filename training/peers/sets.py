@@ -151,11 +151,11 @@ class Histories:
 
     def parts(self, rows: pd.DataFrame, said: dict) -> tuple[pd.Series, pd.Series]:
         """Which rows train, and which test."""
-        split = {name: rows.as_of.isin(pd.to_datetime(times or [], utc=True)) for name, times in said["split"].items()}
-        train = ~rows.held_out & ~split["test"] & ~split["purged"]
-        test = rows.held_out & split["test"]
-        for part, names in ((train, ("training", "calibration")), (test, ("test",))):
-            if part.sum() != sum(said["parts"].get(name, 0) for name in names):
+        times = {name: pd.to_datetime(of or [], utc=True) for name, of in said["split"].items()}
+        train = ~rows.held_out & (rows.as_of <= times["calibration"].max())
+        test = rows.held_out & rows.as_of.isin(times["test"])
+        for name, part in (("train", train), ("test", test)):
+            if part.sum() != said["parts"][name]:
                 sys.exit(f"churn has other rows in the parts than were found: {said['parts']}, {part.sum()}")
         return train, test
 
@@ -171,9 +171,11 @@ def summary(done: dict) -> dict:
     """What is kept of what churn train prints."""
     r = json.loads(done["out"])
     report = r["report"]
+    parts = {part["name"]: part for part in report["parts"]}
+    parts = {"train": parts.get("before the test", parts["training"]), "test": parts["test"]}
     return {"version": Path(r["path"]).stem, "model": report["model"]["name"], "split": report.get("split"),
-            "parts": {part["name"]: part["rows"] for part in report["parts"]},
-            "churners": {part["name"]: part["churners"] for part in report["parts"]},
+            "parts": {name: part["rows"] for name, part in parts.items()},
+            "churners": {name: part["churners"] for name, part in parts.items()},
             "wall": done["wall"], "cpu": done["cpu"], "peak": done["peak"]}
 
 
