@@ -2,6 +2,7 @@ package training
 
 import (
 	"fmt"
+	"slices"
 
 	"churn/training/measure"
 )
@@ -33,6 +34,7 @@ type work struct {
 	settings                          []setting
 	fits                              int
 	train, calibration, test, columns int
+	before                            int // rows that the model is fitted to again; 0 of a wide table
 	replicates, ends                  int
 	quick                             bool
 }
@@ -71,13 +73,16 @@ func (w *work) phases(workers int) []Phase {
 		{"checking", measure.Float(checks) / each, ""},
 		{"evaluating", measure.Float(bootstrapCost*rungs*float64(w.replicates)*float64(w.test)) / each, ""},
 	}
-	if w.ends == 0 {
-		return out
-	}
 	// What will be chosen is not known: a setting of mean cost is taken for it.
 	fit := 0.0
 	for _, s := range w.settings {
-		fit += s.cost * folds / float64(len(w.settings))
+		fit += s.cost * folds / float64(len(w.settings)) * float64(w.before) / float64(max(w.train, 1))
+	}
+	if w.before > 0 {
+		out = slices.Insert(out, 2, Phase{"again", measure.Float(fit) / each, "what was chosen, fitted to all before the test"})
+	}
+	if w.ends == 0 {
+		return out
 	}
 	return append(out, Phase{"backtest", measure.Float(float64(w.ends)*fit) / each, fmt.Sprintf("%d ends of the data, each read again", w.ends)})
 }

@@ -11,7 +11,7 @@ import (
 func TestPhases(t *testing.T) {
 	// Rungs: two rules, two groups, and the blend of both.
 	w := work{settings: []setting{{group: "logistic", name: "a", cost: 1}, {group: "logistic", name: "b", cost: 3}, {group: "symmetric trees", name: "c", cost: 2}},
-		fits: 12, train: 40_000, calibration: 10_000, test: 4000, columns: 100, replicates: 500, ends: 3}
+		fits: 12, train: 40_000, calibration: 10_000, before: 60_000, test: 4000, columns: 100, replicates: 500, ends: 3}
 	want := map[string]float64{
 		// Two of mean cost 2 are fitted twice in the first fold, then one four times
 		// more: 6 fits of 2. And 5 of the other.
@@ -19,7 +19,8 @@ func TestPhases(t *testing.T) {
 		"calibrating": 3.5e-6 * 5 * 50_000 / 2, // 0.4375
 		"checking":    1.25e-6 * 20_000 * 100 / 2,
 		"evaluating":  6.5e-8 * 5 * 500 * 4000 / 2,
-		"backtest":    3 * 5 * 2 / 2.,
+		"again":       5 * 2 * 1.5 / 2.,
+		"backtest":    3 * 5 * 2 * 1.5 / 2.,
 	}
 	phases := w.phases(2)
 	if len(phases) != len(want) {
@@ -38,12 +39,12 @@ func TestPhases(t *testing.T) {
 	if got := float64(o.Seconds); math.Abs(got-(total+4*7)) > 1e-9 || o.Phases[0].Name != "reading" {
 		t.Errorf("%v s in all, want %v; %+v", got, total+28, o.Phases)
 	}
-	for _, line := range []string{"\nreading     about 7.0 s; as it took now", "\nchecking    about 1.2 s\n", "\nbacktest    about 36 s; 3 ends", "\nin all      about 56 s on 2 processors"} {
+	for _, line := range []string{"\nreading     about 7.0 s; as it took now", "\nchecking    about 1.2 s\n", "\nbacktest    about 44 s; 3 ends", "\nin all      about 71 s on 2 processors"} {
 		if !strings.Contains(o.String(), line) {
 			t.Errorf("no %q in:\n%s", line, o.String())
 		}
 	}
-	w.ends, w.quick = 0, true
+	w.ends, w.quick, w.before = 0, true, 0
 	if phases = w.phases(1); len(phases) != 4 || math.Abs(float64(phases[2].Seconds)-1.25) > 1e-9 {
 		t.Errorf("quick checks without a backtest: %+v", phases)
 	}

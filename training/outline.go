@@ -66,7 +66,7 @@ func (p *Plan) outline(pt parts, r *Report) *Outline {
 		replicates: p.Replicates, ends: o.Ends, quick: p.Checks == "quick"}
 	w.calibration = w.train // a wide table: training rows calibrate
 	if pt.calibration != nil {
-		w.calibration = len(pt.calibration.Observations)
+		w.calibration, w.before = len(pt.calibration.Observations), len(pt.before.Observations)
 	}
 	o.Phases = w.phases(p.Workers)
 	o.sum()
