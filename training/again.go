@@ -13,6 +13,7 @@ import (
 // saw its customer.
 func (p *Plan) again(ctx context.Context, pt parts, chosen *candidate) (*candidate, error) {
 	l := newLadder(p, pt.before)
+	l.stage = "fitting again"
 	var learners []learner
 	for _, s := range chosen.settings {
 		learners = append(learners, l.learner(s))

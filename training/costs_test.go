@@ -61,14 +61,14 @@ func TestProgressOfFits(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if stage == "fitting models" {
-			if total != 12 || done < last { // 5 strengths, 3, 2, 1 and 1
-				t.Errorf("%d of %d fits, after %d of 12", done, total, last)
+			if total != 15 || done < last { // 7 strengths, 4, 2, 1 and 1
+				t.Errorf("%d of %d fits, after %d of 15", done, total, last)
 			}
 			last = done
 		}
 	}
 	trained(t, championTable(1), p)
-	if o.Fits != 12 || last != 12 {
+	if o.Fits != 15 || last != 15 {
 		t.Errorf("%d fits of %d that were outlined", last, o.Fits)
 	}
 }

@@ -50,6 +50,7 @@ type ladder struct {
 	plan  *Plan
 	train *Data
 	y     []bool
+	stage string       // told as progress
 	fold  []int        // of each row
 	rows  [folds][]int // of each fold
 	// logistic gives rows as the logistic regression wants them, made once.
@@ -58,7 +59,7 @@ type ladder struct {
 }
 
 func newLadder(p *Plan, train *Data) *ladder {
-	l := &ladder{plan: p, train: train, y: train.Labels()}
+	l := &ladder{plan: p, train: train, stage: "fitting models", y: train.Labels()}
 	l.logistic, l.sum = sync.OnceValue(l.logisticRows), sync.OnceValue(l.rowsSum)
 	for i := range train.Observations {
 		f := foldOf(train.Observations[i].Customer, p.Seed)
@@ -201,7 +202,7 @@ func (l *ladder) search(ctx context.Context, learners []learner) ([]*trial, []Tr
 		for _, n := range groups {
 			total += halvings(n, folds-fold)
 		}
-		l.plan.Progress("fitting models", done, total)
+		l.plan.Progress(l.stage, done, total)
 		if err := l.fit(ctx, alive, fold, next, &done, total); err != nil {
 			return nil, nil, err
 		}
@@ -271,7 +272,7 @@ func (l *ladder) fit(ctx context.Context, trials []*trial, from, to int, done *i
 		mu.Lock()
 		defer mu.Unlock()
 		*done++
-		l.plan.Progress("fitting models", *done, total)
+		l.plan.Progress(l.stage, *done, total)
 	})
 	for task, s := range seconds {
 		trials[task/n].seconds += s
