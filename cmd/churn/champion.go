@@ -24,11 +24,7 @@ func (a *app) champion(c *config, p *training.Plan, version string) (why string)
 
 // stored loads a model of the registry with what its report tells.
 func (a *app) stored(c *config, version string) (*training.Stored, error) {
-	reg, err := a.openRegistry(c)
-	if err != nil {
-		return nil, err
-	}
-	m, err := reg.Get(c.Model, version)
+	m, err := a.load(c, version)
 	if err != nil {
 		return nil, err
 	}

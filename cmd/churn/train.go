@@ -340,13 +340,18 @@ func (a *app) evaluate(ctx context.Context, wide tableFlags, h historyFlags, ver
 
 // scorer loads and compiles a model of the registry.
 func (a *app) scorer(c *config, version string) (*model.Scorer, error) {
-	reg, err := a.openRegistry(c)
-	if err != nil {
-		return nil, err
-	}
-	m, err := reg.Get(c.Model, version)
+	m, err := a.load(c, version)
 	if err != nil {
 		return nil, err
 	}
 	return m.Compile()
+}
+
+// load reads a model of the registry.
+func (a *app) load(c *config, version string) (*model.Model, error) {
+	reg, err := a.openRegistry(c)
+	if err != nil {
+		return nil, err
+	}
+	return reg.Get(c.Model, version)
 }
