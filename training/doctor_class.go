@@ -225,7 +225,7 @@ func (x *doctor) class() {
 // without times.
 func (x *doctor) needs(weeks float64) {
 	what := map[string][]Need{
-		"training":    {{For: "logistic regression", Churners: minLogisticChurners}, {For: "boosting", Churners: minBoostingChurners}, {For: "a random forest", Churners: minForestChurners}},
+		"training":    {{For: "logistic regression", Churners: minLogisticChurners}, {For: "boosting", Churners: minBoostingChurners}, {For: "a random forest", Churners: minForestChurners}, {For: "a sure choice among settings", Churners: enoughChurners}},
 		"calibration": {{For: "beta calibration", Churners: minBetaChurners}, {For: "isotonic calibration", Churners: minIsotonicChurners}},
 		"test":        {{For: "a verdict of the gate", Churners: minTestChurners}},
 	}

@@ -5,6 +5,10 @@ import (
 	"slices"
 )
 
+// enoughChurners in training is what a proposal aims at: more than the rungs need,
+// because choosing among them needs churners too.
+const enoughChurners = 200
+
 // Proposal is what the data suggests. A number is 0 where it suggests none.
 type Proposal struct {
 	InactivityDays int      `json:"inactivity_days"`
@@ -32,7 +36,7 @@ func (x *doctor) propose(horizons, steps []*tally) {
 		if t.churners[0] > most.churners[0] {
 			most = t
 		}
-		if r.EveryDays == 0 && t.churners[0] >= minBoostingChurners && x.main.churners[0] < minBoostingChurners {
+		if r.EveryDays == 0 && t.churners[0] >= enoughChurners && x.main.churners[0] < enoughChurners {
 			r.EveryDays, r.Snapshots = t.every.Days(), len(t.times)
 			r.say("snapshots: %d, every %s, which is what the history allows: %d churners in training (%d customers)", len(t.times), t.every, t.churners[0], t.customers[0])
 			if x.main.err != nil {
@@ -43,32 +47,32 @@ func (x *doctor) propose(horizons, steps []*tally) {
 		}
 	}
 	switch {
-	case x.main.churners[0] >= minBoostingChurners:
+	case x.main.churners[0] >= enoughChurners:
 		r.EveryDays, r.Snapshots = x.main.every.Days(), len(x.main.times)
 		r.say("snapshots: %d, every %s, as they are: %d churners in training", len(x.main.times), x.main.every, x.main.churners[0])
 	case r.EveryDays == 0:
-		r.say("no step between snapshots gives %d churners in training at this horizon; %d every %s have the most, %d", minBoostingChurners, len(most.times), most.every, most.churners[0])
+		r.say("no step between snapshots gives %d churners in training at this horizon; %d every %s have the most, %d", enoughChurners, len(most.times), most.every, most.churners[0])
 	}
 	x.gap()
 }
 
-// proposeHorizon takes the shortest horizon with churners enough for every rung.
+// proposeHorizon takes the shortest horizon with churners enough.
 func (x *doctor) proposeHorizon(horizons []*tally) {
 	r, best := &x.proposal, x.main
 	for _, t := range horizons {
 		if t.churners[0] > best.churners[0] {
 			best = t
 		}
-		if r.HorizonDays == 0 && t.churners[0] >= minBoostingChurners {
+		if r.HorizonDays == 0 && t.churners[0] >= enoughChurners {
 			r.HorizonDays = t.definition.Horizon.Days()
-			r.say("horizon of %g days: the shortest with %d churners in training (%d rows of %d customers)", r.HorizonDays, minBoostingChurners, t.churners[0], t.customers[0])
+			r.say("horizon of %g days: the shortest with %d churners in training (%d rows of %d customers)", r.HorizonDays, enoughChurners, t.churners[0], t.customers[0])
 		}
 	}
 	if r.HorizonDays == 0 {
-		r.say("no horizon: at none of those looked at training has %d churners; %s has the most, %d", minBoostingChurners, best.definition.Horizon, best.churners[0])
+		r.say("no horizon: at none of those looked at training has %d churners; %s has the most, %d", enoughChurners, best.definition.Horizon, best.churners[0])
 	}
 	if own := &x.in.Definition.Horizon; r.HorizonDays > own.Days() {
-		x.find("advice", "horizon", "horizon", "with horizon: %s training has %d churners; %gd is the shortest with %d", own, x.main.churners[0], r.HorizonDays, minBoostingChurners)
+		x.find("advice", "horizon", "horizon", "with horizon: %s training has %d churners; %gd is the shortest with %d", own, x.main.churners[0], r.HorizonDays, enoughChurners)
 	}
 }
 

@@ -307,7 +307,7 @@ func TestNeeds(t *testing.T) {
 	if test.Missing != 12 || test.Weeks != 36 || test.Customers != 1500 {
 		t.Errorf("test: %+v, want 12 missing, 12/8 of 24 weeks, 12/8 of 1000 customers", test)
 	}
-	if n := x.out.Parts[0].Needs; n[0].Missing != 0 || n[0].Weeks != 0 || n[1].Missing != 80 || n[1].Weeks != 16 || n[1].Customers != 667 {
+	if n := x.out.Parts[0].Needs; n[0].Missing != 0 || n[0].Weeks != 0 || n[3].Missing != 80 || n[3].Weeks != 16 || n[3].Customers != 667 {
 		t.Errorf("training: %+v", n)
 	}
 	var said []string

@@ -22,10 +22,10 @@ func TestSettingsBySize(t *testing.T) {
 		n    size
 		want string
 	}{
-		{size{5000, 20, 99, true}, ""},
-		{size{5000, 20, 99, false}, "logistic"},
-		{size{5000, 20, 199, true}, "logistic"},
-		{size{5000, 20, 200, true}, "logistic, forest, symmetric trees, leaf-wise trees"},
+		{size{5000, 20, 29, true}, ""},
+		{size{5000, 20, 29, false}, "logistic"},
+		{size{5000, 20, 59, true}, "logistic"},
+		{size{5000, 20, 60, true}, "logistic, forest, symmetric trees, leaf-wise trees"},
 		{size{5_000_000, 200, 90_000, true}, "logistic, forest, symmetric trees, leaf-wise trees"},
 	} {
 		if got := groups(test.n); got != test.want {

@@ -293,9 +293,9 @@ func TestReportFiles(t *testing.T) {
 	}
 }
 
-// Under 100 churners in training only the rule is fitted.
+// Under minLogisticChurners in training only the rule is fitted.
 func TestSmallDataGetsTheRule(t *testing.T) {
-	w := tinyWorld(500)
+	w := tinyWorld(200)
 	m, r, err := Train(context.Background(), newWorldSource(t, w), worldPlan(&w))
 	if err != nil {
 		t.Fatal(err)
