@@ -17,7 +17,7 @@ run: build        ## import the bundled real data, train, promote, serve
 	bin/churn serve --config $(RUN) --quiet
 
 test:             ## every test
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 lint:             ## gofmt, vet, staticcheck
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "not gofmt'ed:"; echo "$$files"; exit 1; fi
