@@ -8,7 +8,9 @@ import (
 
 // again fits what was chosen anew to all that is known before the test, so that
 // the last months, by which it was chosen and calibrated, are learned from too.
-// Settings and the weights of a blend stay as they are. It is calibrated on the
+// Settings and the weights of a blend stay as they are; a learning rate and rows of
+// a leaf are relative to what is usual for so many rows, of which there are more now
+// (see boosting.params). It is calibrated on the
 // snapshots of the calibration part, every row scored by the member that never
 // saw its customer.
 func (p *Plan) again(ctx context.Context, pt parts, chosen *candidate) (*candidate, error) {
